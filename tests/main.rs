@@ -1,0 +1,1 @@
+//! All integration tests in one program: they share one control plane and isolate themselves by namespace.
