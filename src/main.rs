@@ -1,2 +1,4 @@
 //! Parse, run, exit code.
-fn main() {}
+fn main() {
+    print!("{}", onfido_operator::cli::crds().unwrap_or_default());
+}

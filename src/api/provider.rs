@@ -1,0 +1,344 @@
+//! `OnfidoProvider`: credentials, workflow and webhook of one vendor account.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Condition, SecretKeyRef};
+
+/// One vendor account: where verifications are sent, with which credentials and workflow, and how results come back.
+#[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[kube(
+    group = "onfido-operator.dev",
+    version = "v1alpha1",
+    kind = "OnfidoProvider",
+    plural = "onfidoproviders",
+    shortname = "onfp",
+    category = "onfido",
+    namespaced,
+    status = "OnfidoProviderStatus",
+    derive = "PartialEq",
+    doc = "One vendor account: where verifications are sent, with which credentials and workflow, and how results come back.",
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
+    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
+    printcolumn(name = "Webhook", type_ = "string", json_path = ".status.conditions[?(@.type==\"WebhookReady\")].status"),
+    printcolumn(name = "Region", type_ = "string", json_path = ".spec.region"),
+    printcolumn(name = "Environment", type_ = "string", json_path = ".status.environment"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+)]
+pub struct OnfidoProviderSpec {
+    /// Region of the vendor account: EU, US or CA. It selects the vendor's fixed host. Immutable: an account lives in one region.
+    #[x_kube(validation = Rule::new("self == oldSelf").message("region is immutable: create another OnfidoProvider"))]
+    pub region: Region,
+
+    /// How the operator authenticates with the vendor.
+    pub credentials: Credentials,
+
+    /// The workflow every verification runs: its UUID, from the vendor's dashboard. Its active version is used.
+    #[schemars(regex(pattern = r"^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"))]
+    #[serde(rename = "workflowID")]
+    pub workflow_id: String,
+
+    /// From which namespaces verifications may refer to this provider. Default: its own only.
+    #[serde(default)]
+    pub allowed_namespaces: AllowedNamespaces,
+
+    /// How the vendor's webhook is verified. Without it results are found by polling, which is slower.
+    #[serde(default)]
+    #[x_kube(validation = Rule::new("self.management != 'Manual' || (has(self.tokenSecretRefs) && size(self.tokenSecretRefs) > 0)")
+        .message("webhook.tokenSecretRefs needs at least one entry where webhook.management is Manual"))]
+    #[x_kube(validation = Rule::new("self.management != 'Disabled' || !has(self.tokenSecretRefs) || size(self.tokenSecretRefs) == 0")
+        .message("webhook.tokenSecretRefs must be empty where webhook.management is Disabled"))]
+    pub webhook: Webhook,
+
+    /// How a verification's attributes map to the vendor's applicant and to the fields its document check compares. Default: the
+    /// OpenID Connect claims given_name and family_name (Required), and birthdate (WhenGiven), all compared; email (sent only).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 32))]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    #[x_kube(validation = Rule::new("self.exists(a, a.applicantField == 'first_name') && self.exists(a, a.applicantField == 'last_name')")
+        .message("attributes must map first_name and last_name: the vendor needs both"))]
+    #[x_kube(validation = Rule::new("self.exists(a, a.requirement == 'Required' && has(a.comparisonField))")
+        .message("attributes needs at least one Required entry with a comparisonField, or 'verified' would mean nothing"))]
+    #[x_kube(validation = Rule::new("self.all(a, self.exists_one(b, b.applicantField == a.applicantField))")
+        .message("attributes must map each applicantField once"))]
+    pub attributes: Option<Vec<AttributeMapping>>,
+
+    /// Where the results are in the run's output.
+    #[serde(default)]
+    pub results: Results,
+
+    /// Whether personal data may stand in the spec of a verification.
+    #[serde(default)]
+    pub personal_data: PersonalData,
+
+    /// How fast the vendor may be called. Default: 300 requests a minute with live credentials, 20 in the sandbox.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate_limit: Option<RateLimit>,
+
+    /// Stops every call to the vendor for this provider and its verifications until set back to false. Deliveries are still
+    /// accepted and acted on afterwards.
+    #[serde(default)]
+    pub suspend: bool,
+}
+
+/// Region of a vendor account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum Region {
+    /// European Union.
+    EU,
+    /// United States.
+    US,
+    /// Canada.
+    CA,
+}
+
+impl Region {
+    /// The word as it stands in the object.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::EU => "EU",
+            Self::US => "US",
+            Self::CA => "CA",
+        }
+    }
+}
+
+/// How the operator authenticates with the vendor.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Credentials {
+    /// The API token, from the vendor's dashboard: a key of a Secret labelled onfido-operator.dev/use: credentials. The token itself
+    /// says whether it is of the live or the sandbox environment.
+    pub api_token_secret_ref: SecretKeyRef,
+}
+
+/// From which namespaces verifications may refer to a provider.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("(self.from == 'Selector') == has(self.selector)")
+    .message("allowedNamespaces.selector is needed where allowedNamespaces.from is Selector, and only there"))]
+pub struct AllowedNamespaces {
+    /// Same (default): the provider's own namespace. All: every namespace. Selector: those whose labels match the selector.
+    #[serde(default)]
+    pub from: NamespacesFrom,
+    /// Which namespaces, by their labels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selector: Option<LabelSelector>,
+}
+
+/// See [`AllowedNamespaces`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum NamespacesFrom {
+    /// The provider's own namespace.
+    #[default]
+    Same,
+    /// Every namespace.
+    All,
+    /// Namespaces whose labels match.
+    Selector,
+}
+
+/// How the vendor's webhook is verified.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Webhook {
+    /// Manual: somebody registers the URL in status.webhook.url with the vendor and puts the webhook's token into a Secret.
+    /// Disabled (default): no delivery is accepted, results are found by polling.
+    #[serde(default)]
+    pub management: WebhookManagement,
+    /// Manual: the tokens deliveries may be signed with; each a key of a Secret labelled onfido-operator.dev/use: webhook. All are
+    /// accepted, so that old and new overlap during a rotation.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 4))]
+    pub token_secret_refs: Vec<SecretKeyRef>,
+}
+
+/// Who registers the webhook with the vendor.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum WebhookManagement {
+    /// A person.
+    Manual,
+    /// Nobody: there is none.
+    #[default]
+    Disabled,
+}
+
+/// How one attribute maps to the vendor's fields.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AttributeMapping {
+    /// Name of the attribute in verifications.
+    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[A-Za-z0-9]([-._A-Za-z0-9]*[A-Za-z0-9])?$"))]
+    pub name: String,
+    /// The vendor's field it is sent as. A dot reaches into a nested field.
+    pub applicant_field: ApplicantField,
+    /// The field of the vendor's document comparison that says whether it agrees with the document. Without one the attribute is sent
+    /// and reported NotCompared, and is never verified.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comparison_field: Option<ComparisonField>,
+    /// Required: must be given, and must agree. WhenGiven (default): if it is given, it must agree. Informational: shown, never needed.
+    #[serde(default)]
+    pub requirement: Requirement,
+}
+
+/// What the verdict asks of an attribute.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Requirement {
+    /// Must be given, and must agree if it can be compared.
+    Required,
+    /// If given, and if it can be compared, it must agree.
+    #[default]
+    WhenGiven,
+    /// Shown, never needed.
+    Informational,
+}
+
+macro_rules! vendor_fields {
+    ($(#[$doc:meta])* $name:ident { $($variant:ident = $text:literal),* $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+        #[allow(missing_docs)] // each variant is the vendor's field of that name
+        pub enum $name { $(#[serde(rename = $text)] $variant),* }
+        impl $name {
+            /// Every field of the list.
+            pub const ALL: &[Self] = &[$(Self::$variant),*];
+            /// The vendor's name of the field.
+            pub const fn as_str(self) -> &'static str { match self { $(Self::$variant => $text),* } }
+        }
+    };
+}
+
+vendor_fields! {
+    /// A field of the vendor's applicant.
+    ApplicantField {
+        FirstName = "first_name", LastName = "last_name", Dob = "dob", Email = "email", PhoneNumber = "phone_number",
+        CountryOfResidence = "location.country_of_residence", IpAddress = "location.ip_address",
+        FlatNumber = "address.flat_number", BuildingNumber = "address.building_number", BuildingName = "address.building_name",
+        Street = "address.street", SubStreet = "address.sub_street", Town = "address.town", State = "address.state",
+        Postcode = "address.postcode", Country = "address.country",
+        Line1 = "address.line1", Line2 = "address.line2", Line3 = "address.line3",
+    }
+}
+
+vendor_fields! {
+    /// A field of the vendor's document comparison.
+    ComparisonField {
+        FirstName = "first_name", LastName = "last_name", DateOfBirth = "date_of_birth", Gender = "gender",
+        IssuingCountry = "issuing_country", DateOfExpiry = "date_of_expiry", DocumentType = "document_type",
+        DocumentNumbers = "document_numbers",
+    }
+}
+
+/// Where the results are in the run's output.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Results {
+    /// JSON pointer to the document comparison within the run's output, as the workflow's author configured it. Default /data_comparison.
+    #[serde(default = "default_path")]
+    #[schemars(length(max = 256), regex(pattern = r"^(/([^~/]|~0|~1)*)*$"))]
+    pub data_comparison_path: String,
+}
+
+fn default_path() -> String {
+    "/data_comparison".to_owned()
+}
+
+impl Default for Results {
+    fn default() -> Self {
+        Self { data_comparison_path: default_path() }
+    }
+}
+
+/// Whether personal data may stand in the spec of a verification.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PersonalData {
+    /// Forbid (default): attribute values must come from Secrets; a verification with a value in its spec is not accepted.
+    /// Allow: everybody who can read verifications can then read those values.
+    #[serde(default)]
+    pub inline: Inline,
+}
+
+/// See [`PersonalData`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Inline {
+    /// Values come from Secrets only.
+    #[default]
+    Forbid,
+    /// Values may stand in the spec.
+    Allow,
+}
+
+/// How fast the vendor may be called with these credentials.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RateLimit {
+    /// Requests a minute, shared by everything that uses these credentials. New verifications go before polls.
+    #[schemars(range(min = 1, max = 60000))]
+    pub requests_per_minute: u32,
+}
+
+/// What the operator knows of the account.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OnfidoProviderStatus {
+    /// The generation of the spec this status was decided for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Ready, CredentialsValid, WebhookReady.
+    #[serde(default)]
+    #[schemars(length(max = 8))]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    pub conditions: Vec<Condition>,
+    /// The environment the API token belongs to: Live, Sandbox, or Unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<Environment>,
+    /// Where the vendor must send its deliveries.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<WebhookStatus>,
+}
+
+/// The vendor's environment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum Environment {
+    /// Real checks of real people, paid.
+    Live,
+    /// The vendor's own test environment.
+    Sandbox,
+    /// The token does not say.
+    Unknown,
+}
+
+/// Where the vendor must send its deliveries.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WebhookStatus {
+    /// The URL to register with the vendor, for the event workflow_run.completed.
+    #[schemars(length(max = 2048))]
+    pub url: String,
+}
+
+impl OnfidoProviderSpec {
+    /// The mapping in force: the spec's own, or the default one.
+    pub fn attribute_mapping(&self) -> Vec<AttributeMapping> {
+        self.attributes.clone().unwrap_or_else(default_mapping)
+    }
+}
+
+fn default_mapping() -> Vec<AttributeMapping> {
+    let entry = |name: &str, applicant_field, comparison_field, requirement| AttributeMapping {
+        name: name.to_owned(),
+        applicant_field,
+        comparison_field,
+        requirement,
+    };
+    vec![
+        entry("given_name", ApplicantField::FirstName, Some(ComparisonField::FirstName), Requirement::Required),
+        entry("family_name", ApplicantField::LastName, Some(ComparisonField::LastName), Requirement::Required),
+        entry("birthdate", ApplicantField::Dob, Some(ComparisonField::DateOfBirth), Requirement::WhenGiven),
+        entry("email", ApplicantField::Email, None, Requirement::WhenGiven),
+    ]
+}
