@@ -1,0 +1,100 @@
+//! One thing to do, and what came of it. `perform` has one arm per effect.
+
+use crate::onfido::{
+    model::{Applicant, ApplicantId, NewApplicant, NewWorkflowRun, WorkflowRun, WorkflowRunId},
+    secret::SdkToken,
+};
+
+use super::Attributes;
+
+/// One thing to do.
+#[derive(Clone, Debug)]
+pub enum Effect {
+    /// Read these attributes from the spec and its Secrets.
+    ReadAttributes {
+        /// Their names.
+        names: Vec<String>,
+    },
+    /// Find our run at the vendor, and make sure that it is the account that knows our applicant.
+    LookForRun {
+        /// The applicant, once recorded.
+        applicant: Option<ApplicantId>,
+    },
+    /// Unrepeatable: create the applicant. Its intent is recorded under this nonce.
+    CreateApplicant {
+        /// Of the recorded operation.
+        nonce: String,
+        /// The vendor's request.
+        applicant: NewApplicant,
+    },
+    /// Unrepeatable and paid: start the run. Its intent is recorded under this nonce.
+    StartRun {
+        /// Of the recorded operation.
+        nonce: String,
+        /// The vendor's request.
+        run: NewWorkflowRun,
+    },
+    /// Put the SDK token into the Secret, if it is not there.
+    WriteCaptureSecret {
+        /// The run the token is for.
+        run: WorkflowRunId,
+        /// The token.
+        token: SdkToken,
+        /// Whether the Secret should already be there.
+        restore: bool,
+    },
+    /// Read the run: the only source of truth.
+    ReadRun {
+        /// The run.
+        run: WorkflowRunId,
+    },
+}
+
+impl Effect {
+    /// Whether it begins something new at the vendor; such calls go before polls.
+    pub fn is_start(&self) -> bool {
+        match self {
+            Self::CreateApplicant { .. } | Self::StartRun { .. } | Self::LookForRun { .. } => true,
+            Self::ReadRun { .. } | Self::ReadAttributes { .. } | Self::WriteCaptureSecret { .. } => false,
+        }
+    }
+
+    /// Whether it must not be repeated: the intent was recorded just before, and only this pass may act on it.
+    pub fn is_unrepeatable(&self) -> bool {
+        matches!(self, Self::CreateApplicant { .. } | Self::StartRun { .. })
+    }
+
+    /// Whether it calls the vendor.
+    pub fn calls_vendor(&self) -> bool {
+        match self {
+            Self::CreateApplicant { .. } | Self::StartRun { .. } | Self::LookForRun { .. } | Self::ReadRun { .. } => true,
+            Self::ReadAttributes { .. } | Self::WriteCaptureSecret { .. } => false,
+        }
+    }
+}
+
+/// What came of an effect.
+#[derive(Clone, Debug)]
+pub enum Receipt {
+    /// Of [`Effect::ReadAttributes`].
+    Attributes(Attributes),
+    /// Of [`Effect::LookForRun`].
+    Looked(Looked),
+    /// Of [`Effect::CreateApplicant`].
+    ApplicantCreated(Applicant),
+    /// Of [`Effect::StartRun`].
+    RunStarted(Box<WorkflowRun>),
+    /// Of [`Effect::WriteCaptureSecret`]: the Secret's name.
+    CaptureSecretWritten(String),
+    /// Of [`Effect::ReadRun`].
+    RunRead(Box<WorkflowRun>),
+}
+
+/// What a search for our run found.
+#[derive(Clone, Debug)]
+pub struct Looked {
+    /// Whether the account knows the applicant; true where none was asked for.
+    pub applicant_known: bool,
+    /// Every run that carries our tag (and applicant, where one was asked for), in no order.
+    pub runs: Vec<WorkflowRun>,
+}

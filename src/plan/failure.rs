@@ -1,0 +1,202 @@
+//! The only table of failures: what each means to the object, and when to try again. The README's troubleshooting table is made of it.
+
+use std::time::Duration;
+
+use crate::{
+    api::{ConditionType, Reason, SecretUse, USE_LABEL},
+    onfido::model::FieldFault,
+};
+
+/// Everything that can go wrong in a pass. Holds names only, never a value.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Failure {
+    ProviderNotFound { namespace: String, name: String },
+    NamespaceNotAllowed { namespace: String, provider: String },
+    ProviderNotReady { provider: String, reason: String },
+    SecretNotFound { namespace: String, name: String, key: Option<String>, for_use: SecretUse },
+    TokenInvalid { namespace: String, name: String, key: String, fault: &'static str },
+    AttributeMissing { name: String },
+    AttributeInvalid { name: String, fault: FieldFault },
+    AttributeNotMapped { name: String },
+    InlineForbidden { name: String },
+    Unauthorized,
+    WrongRegion,
+    RequestRefused { status: u16, fields: Vec<String> },
+    RateLimited { after: Option<Duration> },
+    Unreachable,
+    TooLate,
+    Ambiguous,
+    AccountChanged,
+    UnexpectedAnswer { what: &'static str },
+    SecretConflict { name: String },
+}
+
+/// What a failure means to the object.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rule {
+    /// The condition it makes False (Unknown where nothing is known).
+    pub condition: ConditionType,
+    /// The reason it gives.
+    pub reason: Reason,
+    /// When to try again.
+    pub retry: Retry,
+    /// Whether a person is told by an Event.
+    pub event: bool,
+    /// What heals it, for a person.
+    pub remedy: &'static str,
+}
+
+/// When to try again.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Retry {
+    /// When the object, its provider or the provider's status changes.
+    OnChange,
+    /// After the object's own backoff.
+    Backoff,
+    /// After some minutes: what heals it is elsewhere and gives no sign.
+    Slowly,
+    /// When the vendor says, if it says; otherwise after the backoff.
+    AsTold(Option<Duration>),
+}
+
+impl Failure {
+    /// The row of this failure.
+    pub fn rule(&self) -> Rule {
+        use {ConditionType as C, Reason as R};
+        let rule = |condition, reason, retry, event, remedy| Rule { condition, reason, retry, event, remedy };
+        match self {
+            Self::ProviderNotFound { .. } => {
+                rule(C::Accepted, R::ProviderNotFound, Retry::OnChange, false, "create the OnfidoProvider, or correct spec.providerRef in a new object")
+            }
+            Self::NamespaceNotAllowed { .. } => rule(
+                C::Accepted, R::NamespaceNotAllowed, Retry::Slowly, false,
+                "extend the provider's spec.allowedNamespaces, or label the namespace so that its selector matches",
+            ),
+            Self::ProviderNotReady { .. } => {
+                rule(C::Accepted, R::ProviderNotReady, Retry::OnChange, false, "read the provider's Ready condition and do what it says")
+            }
+            Self::SecretNotFound { .. } => {
+                rule(C::Accepted, R::SecretNotFound, Retry::Backoff, false, "create the Secret with that key and label")
+            }
+            Self::TokenInvalid { .. } => rule(C::Accepted, R::TokenInvalid, Retry::Backoff, false, "put the token into that key, and nothing else"),
+            Self::AttributeMissing { .. } => {
+                rule(C::Accepted, R::AttributeMissing, Retry::Backoff, true, "give it in spec.attributes or in a Secret of spec.attributesFrom")
+            }
+            Self::AttributeInvalid { .. } => rule(C::Accepted, R::AttributeInvalid, Retry::Backoff, true, "correct the value where it is given"),
+            Self::AttributeNotMapped { .. } => rule(
+                C::Accepted, R::AttributeNotMapped, Retry::OnChange, true,
+                "remove it from spec.attributes, or map it in the provider's spec.attributes",
+            ),
+            Self::InlineForbidden { .. } => rule(
+                C::Accepted, R::InlineForbidden, Retry::OnChange, true,
+                "use valueFrom, or set the provider's spec.personalData.inline to Allow",
+            ),
+            Self::Unauthorized => {
+                rule(C::Submitted, R::Unauthorized, Retry::Backoff, false, "put a valid API token into the provider's Secret")
+            }
+            Self::WrongRegion => rule(
+                C::Submitted, R::WrongRegion, Retry::Slowly, false,
+                "create an OnfidoProvider with the region of the account: region is immutable",
+            ),
+            Self::RequestRefused { .. } => rule(
+                C::Submitted, R::RequestRefused, Retry::Slowly, true,
+                "correct the fields named; for workflow_id, the provider's spec.workflowID must be an active workflow of this account",
+            ),
+            Self::RateLimited { after } => rule(
+                C::Submitted, R::RateLimited, Retry::AsTold(*after), false,
+                "nothing; if it lasts, lower the provider's spec.rateLimit or ask the vendor for more",
+            ),
+            Self::Unreachable => rule(C::Submitted, R::Unreachable, Retry::Backoff, false, "check the network policy and the vendor's status page"),
+            Self::TooLate => rule(C::Submitted, R::Unreachable, Retry::Backoff, false, "nothing; if it lasts, the API server is too slow"),
+            Self::Ambiguous => rule(C::Submitted, R::Recovering, Retry::Backoff, false, "nothing: the operator finds out and goes on"),
+            Self::AccountChanged => rule(
+                C::Submitted, R::AccountChanged, Retry::Slowly, true,
+                "put back a token of the account that knows this applicant, or create a new verification",
+            ),
+            Self::UnexpectedAnswer { .. } => rule(
+                C::Submitted, R::UnexpectedAnswer, Retry::Backoff, true,
+                "look at the run in the vendor's dashboard; report it if it lasts",
+            ),
+            Self::SecretConflict { .. } => rule(
+                C::CaptureReady, R::SecretConflict, Retry::Slowly, true,
+                "delete or rename that Secret: the operator never takes over one that is not its own",
+            ),
+        }
+    }
+
+    /// What happened and what to do, for a condition.
+    pub fn message(&self) -> String {
+        let Rule { remedy, .. } = self.rule();
+        format!("{}: {remedy}", self.what())
+    }
+
+    fn what(&self) -> String {
+        match self {
+            Self::ProviderNotFound { namespace, name } => format!("OnfidoProvider {namespace}/{name} does not exist"),
+            Self::NamespaceNotAllowed { namespace, provider } => format!("OnfidoProvider {provider} does not allow namespace {namespace}"),
+            Self::ProviderNotReady { provider, reason } => format!("OnfidoProvider {provider} is not ready ({reason})"),
+            Self::SecretNotFound { namespace, name, key, for_use } => {
+                let key = key.as_ref().map_or(String::new(), |key| format!(", key {key},"));
+                format!("Secret {namespace}/{name}{key} is missing or not labelled {USE_LABEL}: {}", for_use.as_str())
+            }
+            Self::TokenInvalid { namespace, name, key, fault } => format!("Secret {namespace}/{name}, key {key}, holds no token: it {fault}"),
+            Self::AttributeMissing { name } => format!("attribute {name} is required and not given"),
+            Self::AttributeInvalid { name, fault } => format!("attribute {name} {fault}"),
+            Self::AttributeNotMapped { name } => format!("attribute {name} is not mapped by the provider"),
+            Self::InlineForbidden { name } => format!("attribute {name} has its value in the spec, which the provider forbids"),
+            Self::Unauthorized => "the vendor refuses the API token".into(),
+            Self::WrongRegion => "the account lives in another region".into(),
+            Self::RequestRefused { status, fields } if fields.is_empty() => format!("the vendor refused the request ({status})"),
+            Self::RequestRefused { status, fields } => format!("the vendor refused the request ({status}), fields {}", fields.join(", ")),
+            Self::RateLimited { .. } => "the vendor asks to slow down".into(),
+            Self::Unreachable => "the vendor does not answer, or answers with an error of its own".into(),
+            Self::TooLate => "the request was not sent in time and is made anew".into(),
+            Self::Ambiguous => "it is not known whether the vendor carried out the request".into(),
+            Self::AccountChanged => "the credentials belong to an account that does not know this applicant or run".into(),
+            Self::UnexpectedAnswer { what } => format!("the vendor's answer cannot be used: {what}"),
+            Self::SecretConflict { name } => format!("Secret {name} exists and is not owned by this object"),
+        }
+    }
+
+    /// One of each, in the order of the troubleshooting table.
+    fn specimens() -> Vec<Self> {
+        let (namespace, name, key) = (String::from("NAMESPACE"), String::from("NAME"), String::from("KEY"));
+        vec![
+            Self::ProviderNotFound { namespace: namespace.clone(), name: name.clone() },
+            Self::NamespaceNotAllowed { namespace: namespace.clone(), provider: name.clone() },
+            Self::ProviderNotReady { provider: name.clone(), reason: "REASON".into() },
+            Self::SecretNotFound { namespace: namespace.clone(), name: name.clone(), key: Some(key.clone()), for_use: SecretUse::Attributes },
+            Self::TokenInvalid { namespace, name: name.clone(), key, fault: "is empty" },
+            Self::AttributeMissing { name: name.clone() },
+            Self::AttributeInvalid { name: name.clone(), fault: FieldFault::NotADate },
+            Self::AttributeNotMapped { name: name.clone() },
+            Self::InlineForbidden { name: name.clone() },
+            Self::Unauthorized,
+            Self::WrongRegion,
+            Self::RequestRefused { status: 422, fields: vec!["FIELD".into()] },
+            Self::RateLimited { after: None },
+            Self::Unreachable,
+            Self::TooLate,
+            Self::Ambiguous,
+            Self::AccountChanged,
+            Self::UnexpectedAnswer { what: "the run belongs to another applicant" },
+            Self::SecretConflict { name },
+        ]
+    }
+}
+
+/// The troubleshooting table, as Markdown.
+pub fn troubleshooting() -> String {
+    let mut table = String::from("| Reason | Condition | Message begins | What heals it | Tried again |\n|---|---|---|---|---|\n");
+    for failure in Failure::specimens() {
+        let Rule { condition, reason, retry, remedy, .. } = failure.rule();
+        let retry = match retry {
+            Retry::OnChange => "when something changes",
+            Retry::Backoff => "from 1 s on, up to 5 min",
+            Retry::Slowly => "every 5 min, or when something changes",
+            Retry::AsTold(_) => "when the vendor says",
+        };
+        table.push_str(&format!("| `{reason}` | `{condition}` | {} | {remedy} | {retry} |\n", failure.what()));
+    }
+    table
+}

@@ -1,0 +1,141 @@
+//! Everything one pass may know: what is recorded, what was learned in this pass, and what this process remembers.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::{
+    api::{Environment, IdentityVerificationSpec, IdentityVerificationStatus, OnfidoProviderSpec},
+    onfido::{
+        model::{Applicant, WorkflowRun},
+        secret::Personal,
+    },
+};
+
+use super::{Effect, Failure, Looked, Receipt, Timing};
+
+/// Everything one pass over a verification may know.
+#[derive(Clone, Debug)]
+pub struct Observed {
+    /// Of the object.
+    pub namespace: String,
+    /// Of the spec.
+    pub generation: i64,
+    /// When the object was created.
+    pub created_at: Timestamp,
+    /// Whether the object is being deleted.
+    pub deleting: bool,
+    /// What is asked for.
+    pub spec: IdentityVerificationSpec,
+    /// What is recorded.
+    pub status: IdentityVerificationStatus,
+    /// The provider it refers to.
+    pub provider: Provider,
+    /// The single tag of ours that a run of this attempt carries.
+    pub tag: String,
+    /// Never used before; names the next intent.
+    pub nonce: String,
+    /// From 0 to 1, the same for this object every time: spreads what many objects do by the clock.
+    pub jitter: f64,
+    /// What this process remembers.
+    pub memory: Memory,
+    /// What was learned in this pass.
+    pub facts: Facts,
+    /// How long to wait for what.
+    pub timing: Timing,
+}
+
+/// The provider a verification refers to, as it concerns the verification.
+#[derive(Clone, Debug)]
+pub enum Provider {
+    /// It does not exist.
+    Missing,
+    /// It exists.
+    Found {
+        /// Its spec.
+        spec: Box<OnfidoProviderSpec>,
+        /// Whether it allows the verification's namespace.
+        allowed: bool,
+        /// Whether new verifications can start; otherwise the reason, as its Ready condition has it.
+        ready: Result<(), String>,
+        /// The environment of its credentials.
+        environment: Environment,
+    },
+}
+
+/// What this process remembers of an object. Losing it costs a wait or a look, never safety.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Memory {
+    /// For how long, by a monotonic clock, this process has known the recorded operation.
+    pub operation_known_for: Duration,
+    /// When it last read the run.
+    pub last_look: Option<Timestamp>,
+    /// When it first saw the submittedAttempt that no status acknowledges yet.
+    pub submission_seen: Option<Timestamp>,
+}
+
+/// What was learned in this pass: the receipt or the failure of each effect.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    /// The attributes as they are now.
+    pub attributes: Option<Result<Attributes, Failure>>,
+    /// What a search for our run found.
+    pub looked: Option<Result<Looked, Failure>>,
+    /// The applicant created, or why not.
+    pub applicant: Option<Result<Applicant, Failure>>,
+    /// The run started, or why not.
+    pub started: Option<Result<Box<WorkflowRun>, Failure>>,
+    /// The Secret's name, or why there is none.
+    pub capture: Option<Result<String, Failure>>,
+    /// The run as it is now.
+    pub run: Option<Result<Box<WorkflowRun>, Failure>>,
+}
+
+/// The attributes of one person, as they are now.
+#[derive(Clone, Debug)]
+pub struct Attributes {
+    /// Which key the digests were made with.
+    pub key_id: String,
+    /// Those that are given.
+    pub given: Vec<Given>,
+    /// Why others could not be read.
+    pub unreadable: Vec<Failure>,
+}
+
+/// One attribute that is given.
+#[derive(Clone, Debug)]
+pub struct Given {
+    /// Its name.
+    pub name: String,
+    /// Its value.
+    pub value: Personal,
+    /// Keyed digest of its value.
+    pub digest: String,
+}
+
+impl Observed {
+    /// Adds what came of an effect.
+    pub fn absorb(&mut self, effect: &Effect, outcome: Result<Receipt, Failure>) {
+        let facts = &mut self.facts;
+        match (effect, outcome) {
+            (_, Ok(Receipt::Attributes(attributes))) => facts.attributes = Some(Ok(attributes)),
+            (_, Ok(Receipt::Looked(looked))) => facts.looked = Some(Ok(looked)),
+            (_, Ok(Receipt::ApplicantCreated(applicant))) => facts.applicant = Some(Ok(applicant)),
+            (_, Ok(Receipt::RunStarted(run))) => facts.started = Some(Ok(run)),
+            (_, Ok(Receipt::CaptureSecretWritten(name))) => facts.capture = Some(Ok(name)),
+            (_, Ok(Receipt::RunRead(run))) => facts.run = Some(Ok(run)),
+            (Effect::ReadAttributes { .. }, Err(failure)) => facts.attributes = Some(Err(failure)),
+            (Effect::LookForRun { .. }, Err(failure)) => facts.looked = Some(Err(failure)),
+            (Effect::CreateApplicant { .. }, Err(failure)) => facts.applicant = Some(Err(failure)),
+            (Effect::StartRun { .. }, Err(failure)) => facts.started = Some(Err(failure)),
+            (Effect::WriteCaptureSecret { .. }, Err(failure)) => facts.capture = Some(Err(failure)),
+            (Effect::ReadRun { .. }, Err(failure)) => facts.run = Some(Err(failure)),
+        }
+    }
+
+    /// The digest of the delivery that no look at the vendor has answered yet.
+    pub fn unanswered(&self) -> Option<&str> {
+        let digest = self.status.notification.as_ref()?.digest.as_str();
+        (!self.status.answered_notifications.iter().any(|answered| answered == digest)).then_some(digest)
+    }
+}

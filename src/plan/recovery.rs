@@ -1,0 +1,161 @@
+//! The rows of an unrepeatable call whose answer is missing: wait out the time in which it may still take effect, find out, and only
+//! then try again. An applicant is never looked for, since another system's namesake would be found.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use crate::{
+    api::{Operation, OperationKind},
+    onfido::model::{ApplicantId, WorkflowId},
+};
+
+use super::{
+    Failure, Fence, Looked, Notice, NoticeKind, Observed, Wake, conditions,
+    schedule::{after, between},
+    timing::LOOKS_BEFORE_ABSENT,
+    verification::{Accepted, VerificationPlan, acceptable, adopt, intend_applicant, look, nothing, perform, refused, start_run},
+};
+
+/// Our own call failed. Without effect: the intent is withdrawn, and what exists stays recorded. With an unknown one: it stays.
+pub(super) fn unanswered(o: &Observed, now: Timestamp, failure: &Failure) -> VerificationPlan {
+    let mut plan = refused(o, now, failure);
+    if *failure == Failure::Ambiguous {
+        plan.wake = Wake::At(after(now, o.timing.doubt()));
+        plan.status.next_check_at = Some(Time(after(now, o.timing.doubt())));
+        return plan;
+    }
+    if let Some(operation) = &o.status.operation {
+        plan.fence = Fence::Operation(operation.nonce.clone());
+        plan.status.operation = None;
+        plan.status.next_check_at = None;
+    }
+    plan
+}
+
+/// An operation is recorded that this pass did not begin: somebody crashed, or still works.
+pub(super) fn in_doubt(o: &Observed, now: Timestamp, operation: &Operation) -> VerificationPlan {
+    // Who looked before us had waited; and a recorded look is a wait that is over.
+    let known_for = o.memory.operation_known_for;
+    if operation.looks == 0 && known_for < o.timing.doubt() {
+        let mut plan = nothing(o);
+        plan.wake = Wake::At(after(now, o.timing.doubt() - known_for));
+        return plan;
+    }
+    match operation.kind {
+        OperationKind::CreateApplicant => applicant_in_doubt(o, now, operation),
+        OperationKind::StartRun => run_in_doubt(o, now, operation),
+    }
+}
+
+/// Whether the applicant exists cannot be found out: create one again, ever more rarely, and report that another may exist.
+fn applicant_in_doubt(o: &Observed, now: Timestamp, operation: &Operation) -> VerificationPlan {
+    let wait = match operation.tries {
+        0 => o.timing.doubt(),
+        tries => o.timing.tries[(tries as usize - 1).min(o.timing.tries.len() - 1)],
+    };
+    let due = after(operation.started_at.0, wait);
+    if due > now {
+        return waiting(o, due);
+    }
+    let accepted = match acceptable(o) {
+        Err(failure) => return refused(o, now, &failure),
+        Ok(Accepted::Unread(names)) => return perform(o, super::Effect::ReadAttributes { names }),
+        Ok(Accepted::Read(accepted)) => accepted,
+    };
+    // Only a run would show that somebody has gone further than this record says, as after a restore of etcd.
+    match &o.facts.looked {
+        None => return perform(o, look(o)),
+        Some(Err(failure)) => return refused(o, now, failure),
+        Some(Ok(looked)) if !looked.runs.is_empty() => return adopt(o, now, looked),
+        Some(Ok(_)) => {}
+    }
+    let mut plan = intend_applicant(o, now, accepted, operation.tries + 1);
+    plan.notices.push(Notice {
+        kind: NoticeKind::PossibleOrphanApplicant,
+        message: format!(
+            "an applicant may exist at the vendor that nothing refers to: created between {} and {}, customer key {}",
+            operation.started_at.0,
+            after(operation.started_at.0, o.timing.doubt()),
+            o.tag
+        ),
+    });
+    plan
+}
+
+/// Whether the run exists can be found out: by its tag, in the account that knows the applicant.
+fn run_in_doubt(o: &Observed, now: Timestamp, operation: &Operation) -> VerificationPlan {
+    match &o.facts.looked {
+        None => match &o.status.next_check_at {
+            Some(due) if operation.looks > 0 && due.0 > now => waiting(o, due.0),
+            _ => perform(o, look(o)),
+        },
+        Some(Err(failure)) => refused(o, now, failure),
+        Some(Ok(Looked { applicant_known: false, .. })) => refused(o, now, &Failure::AccountChanged),
+        Some(Ok(looked)) if !looked.runs.is_empty() => adopt(o, now, looked),
+        Some(Ok(_)) => absent(o, now, operation),
+    }
+}
+
+/// A look found nothing. Once that can be believed: another try, a bounded number of times; then a human.
+fn absent(o: &Observed, now: Timestamp, operation: &Operation) -> VerificationPlan {
+    let absent_since = operation.absent_since.clone().unwrap_or(Time(now));
+    let looks = operation.looks.saturating_add(1);
+    let believed = looks >= LOOKS_BEFORE_ABSENT && between(absent_since.0, now) >= o.timing.absence;
+    let next_try = o.timing.tries.get(operation.tries as usize).map(|wait| after(operation.started_at.0, *wait));
+    match next_try {
+        Some(due) if believed && due <= now => return try_again(o, now, operation),
+        _ => {}
+    }
+    let mut plan = nothing(o);
+    plan.fence = Fence::Operation(operation.nonce.clone());
+    plan.status.operation = Some(Operation { looks, absent_since: Some(absent_since.clone()), ..operation.clone() });
+    let spacing = o.timing.absence / (LOOKS_BEFORE_ABSENT - 1);
+    let next = match next_try {
+        _ if !believed => after(now, spacing),
+        Some(due) => due.max(now),
+        None => after(now, o.timing.stalled_look),
+    };
+    plan.status.next_check_at = Some(Time(next));
+    conditions::say(&mut plan.status, o.generation, now, None, None);
+    if believed && next_try.is_none() {
+        let message = format!(
+            "the vendor shows no run with tag {} after {} tries; look in its dashboard: a run found there is adopted by itself, otherwise create a new verification",
+            o.tag,
+            operation.tries + 1
+        );
+        conditions::stall(&mut plan.status, o.generation, now, message.clone());
+        if !o.status.conditions.iter().any(|c| c.is_true(crate::api::ConditionType::Stalled)) {
+            plan.notices.push(Notice { kind: NoticeKind::Stalled, message });
+        }
+    }
+    plan.wake = Wake::At(next);
+    plan
+}
+
+/// The absence is believed: a new try with a new nonce.
+fn try_again(o: &Observed, now: Timestamp, operation: &Operation) -> VerificationPlan {
+    let applicant = ApplicantId::parse(o.status.applicant_id.clone().unwrap_or_default());
+    let workflow = WorkflowId::parse(o.status.basis.as_ref().map_or(String::new(), |basis| basis.workflow_id.clone()));
+    let (Ok(applicant), Ok(workflow)) = (applicant, workflow) else { return nothing(o) };
+    let mut plan = nothing(o);
+    plan.fence = Fence::Operation(operation.nonce.clone());
+    plan.status.next_check_at = None;
+    plan.status.operation = Some(Operation {
+        kind: OperationKind::StartRun,
+        nonce: o.nonce.clone(),
+        started_at: Time(now),
+        tries: operation.tries + 1,
+        looks: 0,
+        absent_since: None,
+    });
+    conditions::say(&mut plan.status, o.generation, now, None, None);
+    plan.effect = Some(start_run(o, applicant, workflow));
+    plan
+}
+
+/// Nothing to do before this time.
+fn waiting(o: &Observed, until: Timestamp) -> VerificationPlan {
+    let mut plan = nothing(o);
+    plan.wake = Wake::At(until);
+    plan
+}

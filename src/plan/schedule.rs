@@ -1,0 +1,42 @@
+//! When to look at the vendor again.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::Timing;
+
+/// A moment some time later; saturates.
+pub(super) fn after(moment: Timestamp, wait: Duration) -> Timestamp {
+    moment.saturating_add(jiff::SignedDuration::try_from(wait).unwrap_or(jiff::SignedDuration::MAX)).unwrap_or(Timestamp::MAX)
+}
+
+/// The time between two moments; zero if the second is not later.
+pub(super) fn between(earlier: Timestamp, later: Timestamp) -> Duration {
+    Duration::try_from(later.duration_since(earlier)).unwrap_or_default()
+}
+
+/// How urgently a run is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pace {
+    /// The person has finished, or the vendor works: soon, then ever more slowly.
+    Eager,
+    /// It waits for a person: slowly.
+    Slow,
+}
+
+/// When the run must be looked at: the first moment of the schedule that begins at `anchor` which no look has covered yet. Stretched
+/// by up to a fifth by `jitter`, so that what was created together is not looked at together.
+pub(super) fn next_look(pace: Pace, anchor: Timestamp, last_look: Option<Timestamp>, jitter: f64, timing: &Timing) -> Timestamp {
+    let stretch = |wait: Duration| wait.mul_f64(1.0 + 0.2 * jitter.clamp(0.0, 1.0));
+    let covered = |moment: Timestamp| last_look.is_some_and(|look| look >= moment);
+    let offsets: &[Duration] = match pace {
+        Pace::Eager => &timing.looks,
+        Pace::Slow => &[],
+    };
+    let eager = offsets.iter().map(|offset| after(anchor, stretch(*offset))).find(|moment| !covered(*moment));
+    eager.unwrap_or_else(|| {
+        let slow = stretch(timing.slow_look);
+        after(last_look.map_or(anchor, |look| look.max(anchor)), slow)
+    })
+}

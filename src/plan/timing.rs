@@ -1,0 +1,96 @@
+//! Every duration the operator waits or gives up after, in one place, so that tests can scale them all.
+
+use std::time::Duration;
+
+/// Every duration the operator waits or gives up after.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Timing {
+    /// From before an intent is recorded until its call may no longer be sent (D).
+    pub deadline: Duration,
+    /// Time-out of an unrepeatable call (T).
+    pub post_timeout: Duration,
+    /// How long after both the vendor may still commit a call.
+    pub settle: Duration,
+    /// An object older than this looks for a run before its first intent: the operator may have been down, or etcd restored.
+    pub look_first_after: Duration,
+    /// Over how long a run must be absent before its absence is believed.
+    pub absence: Duration,
+    /// From one try of an ambiguous call to the next.
+    pub tries: [Duration; 3],
+    /// Between looks where no try is left.
+    pub stalled_look: Duration,
+    /// After a finalize, or while the vendor works: offsets of the looks at the run.
+    pub looks: [Duration; 7],
+    /// Between looks at a run beyond those, and at one that waits for a person.
+    pub slow_look: Duration,
+    /// Before a refusal that only a change elsewhere can heal is tried again.
+    pub slow_retry: Duration,
+    /// How long an SDK token can be used, on the safe side.
+    pub sdk_token_lifetime: Duration,
+    /// Between probes of a provider's credentials.
+    pub probe: Duration,
+    /// How long a provider's Secret is trusted to be as it was read.
+    pub secret_ttl: Duration,
+    /// Least and most of an object's own backoff.
+    pub backoff: [Duration; 2],
+}
+
+/// Looks that must find nothing before a run's absence is believed.
+pub const LOOKS_BEFORE_ABSENT: u32 = 3;
+
+const fn s(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            deadline: s(30),
+            post_timeout: s(20),
+            settle: s(30),
+            look_first_after: s(60),
+            absence: s(300),
+            tries: [s(300), s(3600), s(6 * 3600)],
+            stalled_look: s(3600),
+            looks: [s(3), s(8), s(20), s(50), s(120), s(300), s(900)],
+            slow_look: s(3600),
+            slow_retry: s(300),
+            sdk_token_lifetime: s(34 * 24 * 3600),
+            probe: s(600),
+            secret_ttl: s(60),
+            backoff: [s(1), s(300)],
+        }
+    }
+}
+
+impl Timing {
+    /// How long after its intent an ambiguous call can still take effect (W).
+    pub fn doubt(&self) -> Duration {
+        self.deadline + self.post_timeout + self.settle
+    }
+
+    /// Every duration times `factor`: for tests, which cannot wait six hours. The SDK token's lifetime is the vendor's and stays.
+    pub fn scaled(&self, factor: f64) -> Self {
+        let scale = |d: Duration| d.mul_f64(factor);
+        let Self {
+            deadline, post_timeout, settle, look_first_after, absence, tries, stalled_look, looks, slow_look, slow_retry,
+            sdk_token_lifetime, probe, secret_ttl, backoff,
+        } = self.clone();
+        Self {
+            deadline: scale(deadline),
+            post_timeout: scale(post_timeout),
+            settle: scale(settle),
+            look_first_after: scale(look_first_after),
+            absence: scale(absence),
+            tries: tries.map(scale),
+            stalled_look: scale(stalled_look),
+            looks: looks.map(scale),
+            slow_look: scale(slow_look),
+            slow_retry: scale(slow_retry),
+            sdk_token_lifetime,
+            probe: scale(probe),
+            secret_ttl: scale(secret_ttl),
+            backoff: backoff.map(scale),
+        }
+    }
+}
