@@ -21,8 +21,7 @@ pub const VERSION: &str = "v1alpha1";
 pub const USE_LABEL: &str = "onfido-operator.dev/use";
 
 /// The definitions of both kinds, as they are applied to a cluster.
-pub fn definitions()
--> [k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition; 2] {
+pub fn definitions() -> [k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition; 2] {
     use kube::core::CustomResourceExt;
     [IdentityVerification::crd(), OnfidoProvider::crd()]
 }

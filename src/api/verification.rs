@@ -5,9 +5,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{
-    ApplicantField, ComparisonField, Condition, Environment, ProviderRef, Requirement, SecretKeyRef, SecretRef,
-};
+use super::{ApplicantField, ComparisonField, Condition, Environment, ProviderRef, Requirement, SecretKeyRef, SecretRef};
 
 /// The request that one person be verified at one provider, and what came of it.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]

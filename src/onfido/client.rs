@@ -144,8 +144,8 @@ pub struct RunSearch {
 impl Client {
     /// A client of one credential. All that use the same credential share its limiter.
     pub fn new(transport: Transport, endpoint: Endpoint, token: &ApiToken, limiter: Arc<Limiter>) -> Self {
-        let mut authorization = HeaderValue::from_str(&format!("Token token={}", token.expose()))
-            .expect("a token is printable ASCII by construction");
+        let mut authorization =
+            HeaderValue::from_str(&format!("Token token={}", token.expose())).expect("a token is printable ASCII by construction");
         authorization.set_sensitive(true);
         Self { transport, endpoint, authorization, limiter }
     }
@@ -196,12 +196,7 @@ impl Client {
 
     /// Reads pages until one brings nothing new, [`MAX_PAGES`] at most, and trusts no filter of the vendor's. For the first page it does
     /// not wait; for the others it does, [`MAX_SEARCH_WAIT`] in all, or a search of two pages could never end at a low rate.
-    pub async fn find_workflow_runs(
-        &self,
-        class: Class,
-        applicant: Option<&ApplicantId>,
-        tag: &str,
-    ) -> Result<RunSearch, VendorError> {
+    pub async fn find_workflow_runs(&self, class: Class, applicant: Option<&ApplicantId>, tag: &str) -> Result<RunSearch, VendorError> {
         let mut seen = std::collections::HashSet::new();
         let mut runs = Vec::new();
         let mut patience = Duration::ZERO;
@@ -215,9 +210,8 @@ impl Client {
             if page.is_empty() {
                 return Ok(RunSearch { runs, complete: true });
             }
-            let ours = |run: &WorkflowRun| {
-                run.tags.iter().any(|t| t == tag) && applicant.is_none_or(|applicant| *applicant == run.applicant_id)
-            };
+            let ours =
+                |run: &WorkflowRun| run.tags.iter().any(|t| t == tag) && applicant.is_none_or(|applicant| *applicant == run.applicant_id);
             runs.extend(page.into_iter().filter(ours));
         }
         Ok(RunSearch { runs, complete: false })

@@ -129,12 +129,9 @@ impl VendorError {
             | Self::RateLimited { retry_after: _ }
             | Self::Throttled { wait: _ }
             | Self::NotSent => Effect::None,
-            Self::Gone
-            | Self::Server { status: _ }
-            | Self::Unexpected { status: _ }
-            | Self::TimedOut
-            | Self::Broken
-            | Self::Unreadable => Effect::Ambiguous,
+            Self::Gone | Self::Server { status: _ } | Self::Unexpected { status: _ } | Self::TimedOut | Self::Broken | Self::Unreadable => {
+                Effect::Ambiguous
+            }
         }
     }
 
@@ -192,9 +189,8 @@ pub(super) fn retry_after(header: &str, now: Timestamp) -> Option<Duration> {
 /// Only top-level keys that can be field names: what lies below them has no fixed shape and can hold what was sent.
 fn field_names(body: &Value) -> Vec<String> {
     let Some(fields) = body.pointer("/error/fields").and_then(Value::as_object) else { return Vec::new() };
-    let plain = |name: &&String| {
-        (1..=MAX_FIELD).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_' || b == b'.')
-    };
+    let plain =
+        |name: &&String| (1..=MAX_FIELD).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_' || b == b'.');
     fields.keys().filter(plain).take(MAX_FIELDS).cloned().collect()
 }
 

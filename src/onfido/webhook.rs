@@ -108,9 +108,7 @@ struct Thing {
 }
 
 fn name(name: Option<String>) -> String {
-    let plain = |s: &String| {
-        (1..=MAX_NAME).contains(&s.len()) && s.bytes().all(|b| b.is_ascii_lowercase() || b == b'_' || b == b'.')
-    };
+    let plain = |s: &String| (1..=MAX_NAME).contains(&s.len()) && s.bytes().all(|b| b.is_ascii_lowercase() || b == b'_' || b == b'.');
     name.filter(plain).unwrap_or_else(|| "unrecognized".to_owned())
 }
 

@@ -103,7 +103,8 @@ fn the_published_bodies_are_read() {
 
 #[test]
 fn a_completed_run_names_itself_and_its_tags() {
-    let body = br#"{"payload":{"resource_type":"workflow_run","action":"workflow_run.completed","object":{"id":"run-1","status":"approved"},
+    let body =
+        br#"{"payload":{"resource_type":"workflow_run","action":"workflow_run.completed","object":{"id":"run-1","status":"approved"},
         "resource":{"id":"run-1","tags":["ours",null,3],"created_at":"2026-01-02T03:04:05Z","output":[1],"new":{}},"more":1},"more":2}"#;
     let notification = Notification::parse(body).unwrap();
     assert_eq!(notification.run_id.as_ref().map(WorkflowRunId::as_str), Some("run-1"));

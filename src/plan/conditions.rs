@@ -3,9 +3,7 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use crate::api::{
-    Condition, ConditionStatus as Status, ConditionType as Type, IdentityVerificationStatus, Phase, Reason, find_condition,
-};
+use crate::api::{Condition, ConditionStatus as Status, ConditionType as Type, IdentityVerificationStatus, Phase, Reason, find_condition};
 
 use super::Failure;
 

@@ -65,11 +65,18 @@ impl Failure {
         use {ConditionType as C, Reason as R};
         let rule = |condition, reason, retry, event, remedy| Rule { condition, reason, retry, event, remedy };
         match self {
-            Self::ProviderNotFound { .. } => {
-                rule(C::Accepted, R::ProviderNotFound, Retry::OnChange, false, "create the OnfidoProvider, or correct spec.providerRef in a new object")
-            }
+            Self::ProviderNotFound { .. } => rule(
+                C::Accepted,
+                R::ProviderNotFound,
+                Retry::OnChange,
+                false,
+                "create the OnfidoProvider, or correct spec.providerRef in a new object",
+            ),
             Self::NamespaceNotAllowed { .. } => rule(
-                C::Accepted, R::NamespaceNotAllowed, Retry::Slowly, false,
+                C::Accepted,
+                R::NamespaceNotAllowed,
+                Retry::Slowly,
+                false,
                 "extend the provider's spec.allowedNamespaces, or label the namespace so that its selector matches",
             ),
             Self::ProviderNotReady { .. } => {
@@ -78,47 +85,81 @@ impl Failure {
             Self::SecretNotFound { .. } => {
                 rule(C::Accepted, R::SecretNotFound, Retry::Backoff, false, "create the Secret with that key and label")
             }
-            Self::TokenInvalid { .. } => rule(C::Accepted, R::TokenInvalid, Retry::Backoff, false, "put the token into that key, and nothing else"),
-            Self::AttributeMissing { .. } => {
-                rule(C::Accepted, R::AttributeMissing, Retry::Backoff, true, "give it in spec.attributes or in a Secret of spec.attributesFrom")
+            Self::TokenInvalid { .. } => {
+                rule(C::Accepted, R::TokenInvalid, Retry::Backoff, false, "put the token into that key, and nothing else")
             }
-            Self::AttributeInvalid { .. } => rule(C::Accepted, R::AttributeInvalid, Retry::Backoff, true, "correct the value where it is given"),
+            Self::AttributeMissing { .. } => rule(
+                C::Accepted,
+                R::AttributeMissing,
+                Retry::Backoff,
+                true,
+                "give it in spec.attributes or in a Secret of spec.attributesFrom",
+            ),
+            Self::AttributeInvalid { .. } => {
+                rule(C::Accepted, R::AttributeInvalid, Retry::Backoff, true, "correct the value where it is given")
+            }
             Self::AttributeNotMapped { .. } => rule(
-                C::Accepted, R::AttributeNotMapped, Retry::OnChange, true,
+                C::Accepted,
+                R::AttributeNotMapped,
+                Retry::OnChange,
+                true,
                 "remove it from spec.attributes, or map it in the provider's spec.attributes",
             ),
             Self::InlineForbidden { .. } => rule(
-                C::Accepted, R::InlineForbidden, Retry::OnChange, true,
+                C::Accepted,
+                R::InlineForbidden,
+                Retry::OnChange,
+                true,
                 "use valueFrom, or set the provider's spec.personalData.inline to Allow",
             ),
             Self::Unauthorized => {
                 rule(C::Submitted, R::Unauthorized, Retry::Backoff, false, "put a valid API token into the provider's Secret")
             }
             Self::WrongRegion => rule(
-                C::Submitted, R::WrongRegion, Retry::Slowly, false,
+                C::Submitted,
+                R::WrongRegion,
+                Retry::Slowly,
+                false,
                 "create an OnfidoProvider with the region of the account: region is immutable",
             ),
             Self::RequestRefused { .. } => rule(
-                C::Submitted, R::RequestRefused, Retry::Slowly, true,
+                C::Submitted,
+                R::RequestRefused,
+                Retry::Slowly,
+                true,
                 "correct the fields named; for workflow_id, the provider's spec.workflowID must be an active workflow of this account",
             ),
             Self::RateLimited { after } => rule(
-                C::Submitted, R::RateLimited, Retry::AsTold(*after), false,
+                C::Submitted,
+                R::RateLimited,
+                Retry::AsTold(*after),
+                false,
                 "nothing; if it lasts, lower the provider's spec.rateLimit or ask the vendor for more",
             ),
-            Self::Unreachable => rule(C::Submitted, R::Unreachable, Retry::Backoff, false, "check the network policy and the vendor's status page"),
+            Self::Unreachable => {
+                rule(C::Submitted, R::Unreachable, Retry::Backoff, false, "check the network policy and the vendor's status page")
+            }
             Self::TooLate => rule(C::Submitted, R::Unreachable, Retry::Backoff, false, "nothing; if it lasts, the API server is too slow"),
             Self::Ambiguous => rule(C::Submitted, R::Recovering, Retry::Backoff, false, "nothing: the operator finds out and goes on"),
             Self::AccountChanged => rule(
-                C::Submitted, R::AccountChanged, Retry::Slowly, true,
+                C::Submitted,
+                R::AccountChanged,
+                Retry::Slowly,
+                true,
                 "put back a token of the account that knows this applicant, or create a new verification",
             ),
             Self::UnexpectedAnswer { .. } => rule(
-                C::Submitted, R::UnexpectedAnswer, Retry::Backoff, true,
+                C::Submitted,
+                R::UnexpectedAnswer,
+                Retry::Backoff,
+                true,
                 "look at the run in the vendor's dashboard; report it if it lasts",
             ),
             Self::SecretConflict { .. } => rule(
-                C::CaptureReady, R::SecretConflict, Retry::Slowly, true,
+                C::CaptureReady,
+                R::SecretConflict,
+                Retry::Slowly,
+                true,
                 "delete or rename that Secret: the operator never takes over one that is not its own",
             ),
         }
@@ -139,7 +180,9 @@ impl Failure {
                 let key = key.as_ref().map_or(String::new(), |key| format!(", key {key},"));
                 format!("Secret {namespace}/{name}{key} is missing or not labelled {USE_LABEL}: {}", for_use.as_str())
             }
-            Self::TokenInvalid { namespace, name, key, fault } => format!("Secret {namespace}/{name}, key {key}, holds no token: it {fault}"),
+            Self::TokenInvalid { namespace, name, key, fault } => {
+                format!("Secret {namespace}/{name}, key {key}, holds no token: it {fault}")
+            }
             Self::AttributeMissing { name } => format!("attribute {name} is required and not given"),
             Self::AttributeInvalid { name, fault } => format!("attribute {name} {fault}"),
             Self::AttributeNotMapped { name } => format!("attribute {name} is not mapped by the provider"),
@@ -165,7 +208,12 @@ impl Failure {
             Self::ProviderNotFound { namespace: namespace.clone(), name: name.clone() },
             Self::NamespaceNotAllowed { namespace: namespace.clone(), provider: name.clone() },
             Self::ProviderNotReady { provider: name.clone(), reason: "REASON".into() },
-            Self::SecretNotFound { namespace: namespace.clone(), name: name.clone(), key: Some(key.clone()), for_use: SecretUse::Attributes },
+            Self::SecretNotFound {
+                namespace: namespace.clone(),
+                name: name.clone(),
+                key: Some(key.clone()),
+                for_use: SecretUse::Attributes,
+            },
             Self::TokenInvalid { namespace, name: name.clone(), key, fault: "is empty" },
             Self::AttributeMissing { name: name.clone() },
             Self::AttributeInvalid { name: name.clone(), fault: FieldFault::NotADate },

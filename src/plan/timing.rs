@@ -73,8 +73,20 @@ impl Timing {
     pub fn scaled(&self, factor: f64) -> Self {
         let scale = |d: Duration| d.mul_f64(factor);
         let Self {
-            deadline, post_timeout, settle, look_first_after, absence, tries, stalled_look, looks, slow_look, slow_retry,
-            sdk_token_lifetime, probe, secret_ttl, backoff,
+            deadline,
+            post_timeout,
+            settle,
+            look_first_after,
+            absence,
+            tries,
+            stalled_look,
+            looks,
+            slow_look,
+            slow_retry,
+            sdk_token_lifetime,
+            probe,
+            secret_ttl,
+            backoff,
         } = self.clone();
         Self {
             deadline: scale(deadline),

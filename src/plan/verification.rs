@@ -10,9 +10,7 @@ use crate::{
         Phase, Reason, Requirement, SecretRef,
     },
     onfido::{
-        model::{
-            ApplicantField, ApplicantId, Consent, ConsentName, NewApplicant, NewWorkflowRun, WorkflowId, WorkflowRun, WorkflowRunId,
-        },
+        model::{ApplicantField, ApplicantId, Consent, ConsentName, NewApplicant, NewWorkflowRun, WorkflowId, WorkflowRun, WorkflowRunId},
         secret::Personal,
     },
 };
@@ -138,7 +136,11 @@ pub(super) fn adopt(o: &Observed, now: Timestamp, looked: &Looked) -> Verificati
         .filter(|other| other.id != run.id)
         .map(|other| Notice {
             kind: NoticeKind::ExtraRun,
-            message: format!("run {} exists beside {}, which is used; it was paid for and cannot be cancelled", other.id.as_str(), run.id.as_str()),
+            message: format!(
+                "run {} exists beside {}, which is used; it was paid for and cannot be cancelled",
+                other.id.as_str(),
+                run.id.as_str()
+            ),
         })
         .collect();
     let mut found = o.clone();

@@ -133,10 +133,15 @@ mod tests {
     async fn those_who_come_meanwhile_wait_for_the_same_reading() {
         let (cache, next) = (Cache::new(2, FORCED), AtomicU32::new(0));
         let (open, gate) = tokio::sync::oneshot::channel::<()>();
-        let first = cache.get("ns", "a", |_| true, async || {
-            gate.await.unwrap();
-            next.fetch_add(1, Relaxed) + 1
-        });
+        let first = cache.get(
+            "ns",
+            "a",
+            |_| true,
+            async || {
+                gate.await.unwrap();
+                next.fetch_add(1, Relaxed) + 1
+            },
+        );
         let second = get(&cache, "a", true, &next);
         let opener = async { open.send(()).unwrap() };
         assert_eq!(futures::join!(first, second, opener), (1, 1, ()));

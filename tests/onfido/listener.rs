@@ -136,12 +136,8 @@ async fn read(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Request> {
     let mut lines = head.lines();
     let mut first = lines.next()?.split(' ').map(str::to_owned);
     let header = |line: &str| line.split_once(':').map(|(n, v)| (n.to_lowercase(), v.trim().to_owned()));
-    let mut request = Request {
-        method: first.next()?,
-        path: first.next()?,
-        headers: lines.filter_map(header).collect(),
-        ..Request::default()
-    };
+    let mut request =
+        Request { method: first.next()?, path: first.next()?, headers: lines.filter_map(header).collect(), ..Request::default() };
     let length = request.header("content-length").map_or(Some(0), |v| v.parse().ok())?;
     while buffer.len() < end + length {
         if stream.read_buf(buffer).await.ok()? == 0 {

@@ -275,9 +275,7 @@ async fn a_429_pauses_the_whole_credential() {
 }
 
 fn page(runs: impl IntoIterator<Item = (usize, &'static str, &'static str)>) -> Reply {
-    let run = |(n, applicant, tag)| {
-        format!(r#"{{"id":"run-{n}","workflow_id":"w","applicant_id":"{applicant}","tags":["{tag}"]}}"#)
-    };
+    let run = |(n, applicant, tag)| format!(r#"{{"id":"run-{n}","workflow_id":"w","applicant_id":"{applicant}","tags":["{tag}"]}}"#);
     json(200, &format!("[{}]", runs.into_iter().map(run).collect::<Vec<_>>().join(",")))
 }
 

@@ -37,9 +37,7 @@ pub(super) fn words<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<Word>, D::Err
 /// A web address that may be shown: printable, bounded, and http or https.
 pub(super) fn web_address<'de, D: Deserializer<'de>>(d: D) -> Result<Option<String>, D::Error> {
     let shown = |s: &String| {
-        s.len() <= MAX_URL
-            && s.bytes().all(|b| b.is_ascii_graphic())
-            && (s.starts_with("https://") || s.starts_with("http://"))
+        s.len() <= MAX_URL && s.bytes().all(|b| b.is_ascii_graphic()) && (s.starts_with("https://") || s.starts_with("http://"))
     };
     Ok(option::<D, String>(d)?.filter(shown))
 }

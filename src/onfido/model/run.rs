@@ -214,9 +214,7 @@ mod tests {
 
     #[test]
     fn every_known_word_comes_back_as_itself() {
-        for word in
-            ["processing", "awaiting_input", "awaiting_client_input", "approved", "declined", "review", "abandoned", "error"]
-        {
+        for word in ["processing", "awaiting_input", "awaiting_client_input", "approved", "declined", "review", "abandoned", "error"] {
             let status = RunStatus::from(word);
             assert!(!matches!(status, RunStatus::Unknown(_)), "{word}");
             assert_eq!(status.as_str(), word);
