@@ -110,7 +110,7 @@ fn applicant_created(o: &Observed, now: Timestamp, applicant: &ApplicantId) -> V
 fn intend_run(o: &Observed, now: Timestamp, applicant: ApplicantId, basis: Basis) -> VerificationPlan {
     let mut plan = nothing(o);
     let Ok(workflow) = WorkflowId::parse(basis.workflow_id.clone()) else {
-        return refused(o, now, &Failure::RequestRefused { status: 422, fields: vec!["workflow_id".into()] });
+        return refused(o, now, &Failure::RequestRefused { fields: vec!["workflow_id".into()] });
     };
     plan.fence = fence_of_intent(o);
     plan.status.basis = Some(basis);

@@ -1,0 +1,91 @@
+//! The Secret that hands the SDK token over. It is the operator's: created, never adopted, touched only if its owner is this object.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::{ByteString, api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::OwnerReference};
+use kube::{
+    Api, Resource,
+    api::{ObjectMeta, Patch, PatchParams, PostParams},
+};
+
+use crate::{
+    api::{IdentityVerification, SecretUse, USE_LABEL},
+    key::Key,
+    onfido::{model::WorkflowRunId, secret::SdkToken},
+    plan::Failure,
+};
+
+use super::{Ctx, Trouble};
+
+/// A Secret's name may have 253 characters; this much is left for the object's.
+const OBJECT_NAME: usize = 200;
+
+/// The Secret's name: the object's, cut, and a digest of its uid, so that two objects of one name never share it.
+pub(super) fn name(object: &IdentityVerification) -> String {
+    let digest = Key::of_uid(object.metadata.uid.as_deref().unwrap_or_default()).to_string();
+    let name: String = object.metadata.name.as_deref().unwrap_or_default().chars().take(OBJECT_NAME).collect();
+    format!("{}-{}", name.trim_end_matches(['-', '.']), &digest[..8])
+}
+
+/// Makes sure that the Secret is there and holds this token.
+pub(super) async fn write(
+    ctx: &Ctx,
+    object: &IdentityVerification,
+    run: &WorkflowRunId,
+    token: &SdkToken,
+    restore: bool,
+) -> Result<Result<String, Failure>, Trouble> {
+    let api: Api<Secret> = Api::namespaced(ctx.client.clone(), object.metadata.namespace.as_deref().unwrap_or_default());
+    let wanted = secret(object, run, token);
+    let name = name(object);
+    if !restore {
+        match api.create(&PostParams::default(), &wanted).await {
+            Ok(_) => return Ok(Ok(name)),
+            Err(kube::Error::Api(status)) if status.code == 409 => {} // ours from before a crash, or somebody else's
+            Err(source) => return Err(Trouble::Kube { doing: "create the capture Secret", source }),
+        }
+    }
+    let Some(found) = api.get_opt(&name).await.map_err(Trouble::kube("read the capture Secret"))? else {
+        api.create(&PostParams::default(), &wanted).await.map_err(Trouble::kube("create the capture Secret"))?;
+        return Ok(Ok(name));
+    };
+    let uid = object.metadata.uid.as_deref().unwrap_or_default();
+    if !found.metadata.owner_references.iter().flatten().any(|owner| owner.uid == uid) {
+        return Ok(Err(Failure::SecretConflict { name }));
+    }
+    let holds = |key: &String, value: &ByteString| found.data.as_ref().and_then(|data| data.get(key)) == Some(value);
+    if wanted.data.iter().flatten().all(|(key, value)| holds(key, value)) {
+        return Ok(Ok(name));
+    }
+    let patch = serde_json::json!({
+        "metadata": { "uid": found.metadata.uid, "resourceVersion": found.metadata.resource_version },
+        "data": wanted.data,
+    });
+    api.patch(&name, &PatchParams::default(), &Patch::Merge(patch)).await.map_err(Trouble::kube("restore the capture Secret"))?;
+    Ok(Ok(name))
+}
+
+fn secret(object: &IdentityVerification, run: &WorkflowRunId, token: &SdkToken) -> Secret {
+    let owner = OwnerReference {
+        api_version: IdentityVerification::api_version(&()).into_owned(),
+        kind: IdentityVerification::kind(&()).into_owned(),
+        name: object.metadata.name.clone().unwrap_or_default(),
+        uid: object.metadata.uid.clone().unwrap_or_default(),
+        controller: Some(true),
+        block_owner_deletion: None, // would need the right to update finalizers
+    };
+    let labels = [("app.kubernetes.io/managed-by", "onfido-operator"), (USE_LABEL, SecretUse::Capture.as_str())];
+    Secret {
+        metadata: ObjectMeta {
+            name: Some(name(object)),
+            labels: Some(labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into()),
+            owner_references: Some(vec![owner]),
+            ..ObjectMeta::default()
+        },
+        data: Some(BTreeMap::from([
+            ("sdk_token".to_owned(), ByteString(token.expose().as_bytes().to_vec())),
+            ("workflow_run_id".to_owned(), ByteString(run.as_str().as_bytes().to_vec())),
+        ])),
+        ..Secret::default()
+    }
+}

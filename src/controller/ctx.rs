@@ -1,0 +1,108 @@
+//! What the passes share: the client, what was read, what is remembered, and how long to wait.
+
+use std::{sync::Arc, time::Duration};
+
+use kube::{
+    Client,
+    runtime::{
+        events::{Recorder, Reporter},
+        reflector::Store,
+    },
+};
+use rand::RngExt;
+use tokio_util::task::TaskTracker;
+
+use crate::{
+    api::{OnfidoProvider, Region},
+    metrics::Metrics,
+    onfido::client::Endpoint,
+    plan::Timing,
+    secrets::{SecretTiming, Secrets},
+};
+
+use super::{Stored, Trouble, digest::Digests, memory::Memories, vendor::Vendors};
+
+/// How the operator runs.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The namespace of the operator's own Secret.
+    pub namespace: String,
+    /// Where the vendor reaches the webhook endpoint, without a trailing slash.
+    pub webhook_public_url: String,
+    /// Other hosts than the vendor's own, by region.
+    pub endpoints: Vec<(Region, Endpoint)>,
+    /// How long to wait for what.
+    pub timing: Timing,
+    /// What is counted.
+    pub metrics: Metrics,
+}
+
+/// What the passes share.
+pub struct Ctx {
+    pub(super) client: Client,
+    pub(super) settings: Settings,
+    pub(super) secrets: Arc<Secrets>,
+    pub(super) vendors: Vendors,
+    pub(super) digests: Digests,
+    pub(super) memories: Memories,
+    pub(super) providers: Store<Stored<OnfidoProvider>>,
+    pub(super) recorder: Recorder,
+    /// Passes run here: neither a panic nor a shutdown of a controller cuts a paid call off from its record.
+    pub(super) passes: TaskTracker,
+    nudge: tokio::sync::mpsc::Sender<()>,
+}
+
+impl Ctx {
+    pub(super) fn new(
+        client: Client,
+        settings: Settings,
+        providers: Store<Stored<OnfidoProvider>>,
+        nudge: tokio::sync::mpsc::Sender<()>,
+    ) -> Result<Self, Trouble> {
+        let timing = SecretTiming { fresh: settings.timing.secret_ttl, ..SecretTiming::default() };
+        let secrets = Arc::new(Secrets::new(client.clone(), timing));
+        let reporter = Reporter { controller: "onfido-operator".into(), instance: None };
+        Ok(Self {
+            vendors: Vendors::new(&settings, secrets.clone())?,
+            digests: Digests::new(client.clone(), &settings.namespace),
+            recorder: Recorder::new(client.clone(), reporter),
+            memories: Memories::default(),
+            passes: TaskTracker::new(),
+            secrets,
+            client,
+            settings,
+            providers,
+            nudge,
+        })
+    }
+
+    /// The Secrets, as the webhook endpoint reads them too.
+    pub fn secrets(&self) -> Arc<Secrets> {
+        self.secrets.clone()
+    }
+
+    pub(super) fn timing(&self) -> &Timing {
+        &self.settings.timing
+    }
+
+    /// Lets every provider look at its credentials again.
+    pub(super) fn nudge_providers(&self) {
+        let _ = self.nudge.try_send(()); // full: one is pending already
+    }
+
+    /// The wait before try `failures`: anything up to a bound that doubles each time (full jitter), but never nothing.
+    pub(super) fn backoff(&self, failures: u32) -> Duration {
+        let [least, most] = self.timing().backoff;
+        let bound = most.min(least.saturating_mul(1 << failures.min(20)));
+        least.max(bound.mul_f64(rand::rng().random::<f64>()))
+    }
+
+    /// Waits for the passes under way: none may be cut off between a paid call and its record.
+    pub(super) async fn finish(&self) {
+        self.passes.close();
+        let bound = self.timing().deadline + self.timing().post_timeout;
+        if tokio::time::timeout(bound, self.passes.wait()).await.is_err() {
+            tracing::warn!(passes = self.passes.len(), "stopping with passes under way; what they began is recovered at the next start");
+        }
+    }
+}
