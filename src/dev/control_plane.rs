@@ -14,10 +14,8 @@ use tokio::time::Instant;
 use super::child::Child;
 use super::data::{DataDir, Port};
 use super::launch::Launch;
+use super::options::{ADMIN, Options, User};
 use super::{Assets, DevError, Program, assets, install_crypto, pki};
-
-/// The user that every control plane has: member of `system:masters`.
-pub const ADMIN: &str = "admin";
 
 const AGENT: &str = "onfido-operator-dev";
 /// A start takes four seconds; a machine busy with builds may need much longer.
@@ -26,56 +24,6 @@ const ONE_PROBE: Duration = Duration::from_secs(5);
 const BETWEEN_PROBES: Duration = Duration::from_millis(40);
 /// A port can be taken by a stranger between finding it free and using it.
 const TRIES: u32 = 3;
-
-/// How to start one.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// Our own binary, through which children start: see [`super::child`].
-    pub shim: PathBuf,
-    /// The folder with the pinned `go.mod`: see [`super::assets`].
-    pub tools: PathBuf,
-    /// Let etcd answer before its writes are on disk. For tests; never for measuring writes.
-    pub unsafe_no_fsync: bool,
-    /// Record every request: see [`AuditEntry`](super::AuditEntry).
-    pub audit: bool,
-    /// Also run kube-controller-manager: garbage collection, deletion of namespaces, Deployments.
-    pub controller_manager: bool,
-    /// Besides [`ADMIN`]. They may do nothing until a role is bound to them.
-    pub users: Vec<User>,
-}
-
-impl Options {
-    /// Durable, audited, without controllers, with the admin alone.
-    pub fn new(shim: impl Into<PathBuf>, tools: impl Into<PathBuf>) -> Self {
-        let (shim, tools) = (shim.into(), tools.into());
-        let users = Vec::new();
-        Self { shim, tools, unsafe_no_fsync: false, audit: true, controller_manager: false, users }
-    }
-}
-
-/// Somebody who may authenticate.
-#[derive(Clone)]
-pub struct User {
-    pub name: String,
-    pub token: String,
-    pub groups: Vec<String>,
-}
-
-impl User {
-    /// With a random token.
-    pub fn new(name: &str, groups: &[&str]) -> Self {
-        let token = format!("{:032x}", rand::random::<u128>());
-        let groups = groups.iter().map(|group| (*group).to_owned()).collect();
-        Self { name: name.to_owned(), token, groups }
-    }
-}
-
-impl std::fmt::Debug for User {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { name, token: _, groups } = self;
-        f.debug_struct("User").field("name", name).field("groups", groups).finish_non_exhaustive()
-    }
-}
 
 /// A control plane. Dropping it stops it and removes its data; neither needs a runtime. Nothing in it
 /// belongs to a runtime either, so it can be shared between tests; the clients it makes cannot.
@@ -141,7 +89,15 @@ impl ControlPlane {
         };
         let tools = options.tools;
         let running = Mutex::default();
-        let this = Self { launch, tools, assets: Mutex::new(assets), users, ca, running, data };
+        let this = Self {
+            launch,
+            tools,
+            assets: Mutex::new(assets),
+            users,
+            ca,
+            running,
+            data,
+        };
         this.launch.write_files(&this.users)?;
         for user in &this.users {
             let path = this.kubeconfig_of(&user.name)?;
@@ -163,15 +119,27 @@ impl ControlPlane {
     pub async fn start_again(&self) -> Result<(), DevError> {
         let assets = self.assets.lock().await.clone();
         let running = &mut *self.running.lock().await;
+        for child in [
+            &mut running.etcd,
+            &mut running.api_server,
+            &mut running.manager,
+        ] {
+            // What ended by itself, or was killed, counts as stopped.
+            if child.as_mut().is_some_and(|child| child.check().is_err()) {
+                *child = None;
+            }
+        }
         if running.etcd.is_none() {
-            let etcd = running.etcd.insert(Child::start(&self.launch.etcd(assets.path(Program::Etcd)?))?);
+            let etcd = running.etcd.insert(Child::start(
+                &self.launch.etcd(assets.path(Program::Etcd)?),
+            )?);
             self.until_it_listens(etcd).await?;
         }
         if running.api_server.is_none() {
             let program = assets.path(Program::KubeApiserver)?;
             running.api_server = Some(Child::start(&self.launch.api_server(program))?);
-            self.until_ready(running).await?;
         }
+        self.until_ready(running).await?;
         if running.manager.is_none() && self.launch.options.controller_manager {
             let program = assets.path(Program::KubeControllerManager)?;
             running.manager = Some(Child::start(&self.launch.manager(program))?);
@@ -254,7 +222,8 @@ impl ControlPlane {
         // Nothing in it is a file or a command, so nothing here has to be waited for.
         let whole = KubeConfigOptions::default();
         let config = kube::Config::from_custom_kubeconfig(kubeconfig, &whole);
-        let config = futures::FutureExt::now_or_never(config).ok_or(DevError::Task("reading it"))?;
+        let config =
+            futures::FutureExt::now_or_never(config).ok_or(DevError::Task("reading it"))?;
         let mut config = config.map_err(|e| bad(e.into()))?;
         let agent = HeaderValue::from_str(agent).map_err(|e| bad(e.into()))?;
         config.headers.push((USER_AGENT, agent));
@@ -281,7 +250,10 @@ impl ControlPlane {
     /// etcd listens once it can serve.
     async fn until_it_listens(&self, etcd: &mut Child) -> Result<(), DevError> {
         let deadline = Instant::now() + READY_WITHIN;
-        let address = (std::net::Ipv4Addr::LOCALHOST, self.launch.etcd_port.number());
+        let address = (
+            std::net::Ipv4Addr::LOCALHOST,
+            self.launch.etcd_port.number(),
+        );
         while tokio::net::TcpStream::connect(address).await.is_err() {
             etcd.check()?;
             self.wait_a_little("etcd does not listen", deadline).await?;
@@ -300,17 +272,24 @@ impl ControlPlane {
                 child.check()?;
             }
             // The namespace is made just after the server calls itself ready.
-            if answers(&client, "/readyz").await && answers(&client, "/api/v1/namespaces/default").await {
+            if answers(&client, "/readyz").await
+                && answers(&client, "/api/v1/namespaces/default").await
+            {
                 return Ok(());
             }
-            self.wait_a_little("kube-apiserver is not ready", deadline).await?;
+            self.wait_a_little("kube-apiserver is not ready", deadline)
+                .await?;
         }
     }
 
     async fn wait_a_little(&self, what: &str, deadline: Instant) -> Result<(), DevError> {
         if Instant::now() > deadline {
             let (what, seconds) = (what.to_owned(), READY_WITHIN.as_secs());
-            return Err(DevError::Deadline { what, seconds, logs: self.folder().to_owned() });
+            return Err(DevError::Deadline {
+                what,
+                seconds,
+                logs: self.folder().to_owned(),
+            });
         }
         tokio::time::sleep(BETWEEN_PROBES).await;
         Ok(())
@@ -322,7 +301,11 @@ impl Drop for ControlPlane {
         if std::thread::panicking() {
             self.data.keep();
         }
-        let Running { etcd, api_server, manager } = std::mem::take(self.running.get_mut());
+        let Running {
+            etcd,
+            api_server,
+            manager,
+        } = std::mem::take(self.running.get_mut());
         drop(manager);
         drop(api_server);
         drop(etcd);
@@ -334,12 +317,19 @@ fn client(config: kube::Config) -> Result<kube::Client, DevError> {
 }
 
 async fn answers(client: &kube::Client, path: &str) -> bool {
-    let Ok(request) = Request::get(path).body(Vec::new()) else { return false };
-    matches!(tokio::time::timeout(ONE_PROBE, client.request_text(request)).await, Ok(Ok(_)))
+    let Ok(request) = Request::get(path).body(Vec::new()) else {
+        return false;
+    };
+    matches!(
+        tokio::time::timeout(ONE_PROBE, client.request_text(request)).await,
+        Ok(Ok(_))
+    )
 }
 
 async fn stop(child: Option<Child>) -> Result<(), DevError> {
-    let Some(mut child) = child else { return Ok(()) };
+    let Some(mut child) = child else {
+        return Ok(());
+    };
     let stopped = tokio::task::spawn_blocking(move || child.stop()).await;
     stopped.map_err(|_| DevError::Task("stopping a child"))
 }

@@ -14,18 +14,36 @@ pub enum DevError {
         #[source]
         source: std::io::Error,
     },
-    #[error("KUBEBUILDER_ASSETS is {folder:?}, which has no {missing}: unset it, or point it to a folder with both kube-apiserver and etcd")]
+    #[error(
+        "KUBEBUILDER_ASSETS is {folder:?}, which has no {missing}: unset it, or point it to a folder with both kube-apiserver and etcd"
+    )]
     KubebuilderAssets { folder: PathBuf, missing: String },
     #[error("no prebuilt control plane: {0}")]
     Prebuilt(String),
-    #[error("cannot get {wanted}: {why}; install Go 1.26 or newer (https://go.dev/dl), or allow downloads from github.com, or set KUBEBUILDER_ASSETS to a folder with kube-apiserver and etcd")]
+    #[error(
+        "cannot get {wanted}: {why}; install Go 1.26 or newer (https://go.dev/dl), or allow downloads from github.com, or set KUBEBUILDER_ASSETS to a folder with kube-apiserver and etcd"
+    )]
     NoGo { wanted: String, why: String },
     #[error("building {wanted} failed ({status}); log: {log:?}; its end:\n{tail}")]
-    Build { wanted: String, status: String, log: PathBuf, tail: String },
+    Build {
+        wanted: String,
+        status: String,
+        log: PathBuf,
+        tail: String,
+    },
     #[error("{name} ended early ({status}); log: {log:?}; its end:\n{tail}")]
-    Exited { name: String, status: String, log: PathBuf, tail: String },
+    Exited {
+        name: String,
+        status: String,
+        log: PathBuf,
+        tail: String,
+    },
     #[error("{what} after {seconds} s; logs: {logs:?}")]
-    Deadline { what: String, seconds: u64, logs: PathBuf },
+    Deadline {
+        what: String,
+        seconds: u64,
+        logs: PathBuf,
+    },
     #[error("no user named {0:?} in this control plane")]
     UnknownUser(String),
     #[error("user {0:?} cannot be written to a token file: no commas, quotes or line breaks")]

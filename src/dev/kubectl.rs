@@ -25,7 +25,10 @@ impl ControlPlane {
         stdin: Option<&[u8]>,
     ) -> Result<Output, DevError> {
         let program = self.program(Program::Kubectl).await?;
-        let io = |source| DevError::Io { doing: format!("run {}", program.display()), source };
+        let io = |source| DevError::Io {
+            doing: format!("run {}", program.display()),
+            source,
+        };
         let mut child = Command::new(&program)
             .args(args)
             .env("KUBECONFIG", self.kubeconfig_of(user)?)
@@ -33,7 +36,11 @@ impl ControlPlane {
             .env("HOME", self.folder())
             .env("KUBECACHEDIR", self.folder().join("kubectl-cache"))
             .env("KUBERC", "off")
-            .stdin(if stdin.is_some() { Stdio::piped() } else { Stdio::null() })
+            .stdin(if stdin.is_some() {
+                Stdio::piped()
+            } else {
+                Stdio::null()
+            })
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true)

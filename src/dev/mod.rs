@@ -2,7 +2,9 @@
 //! programs, runs them, stops them. Knows nothing of the operator and is no part of it.
 //!
 //! Nothing here is a mock: it is `etcd` and `kube-apiserver`, on free ports of 127.0.0.1, with a
-//! data folder of their own. There is no kubelet, so Pods stay Pending.
+//! data folder of their own. There is no kubelet, so Pods stay Pending. Without
+//! kube-controller-manager nothing is garbage-collected, deleted namespaces stay, and the roles
+//! `view`, `edit` and `admin` are empty: a controller fills them.
 
 pub mod assets;
 pub mod audit;
@@ -12,12 +14,14 @@ mod data;
 mod error;
 mod kubectl;
 mod launch;
+mod options;
 mod pki;
 
 pub use assets::{Assets, Program};
 pub use audit::{AuditEntry, AuditMark};
-pub use control_plane::{ADMIN, ControlPlane, Options, User};
+pub use control_plane::ControlPlane;
 pub use error::DevError;
+pub use options::{ADMIN, Options, User};
 
 /// Make ring the crypto provider of this process, unless there is one already.
 pub fn install_crypto() {
@@ -25,7 +29,10 @@ pub fn install_crypto() {
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
-/// One line for the person who waits. Progress goes to stderr: stdout belongs to results.
+/// One line for the person who waits. Progress goes to stderr: stdout belongs to results. Not by
+/// `eprintln!`, which a test program swallows: who waits minutes for a build shall see why.
 fn say(line: &str) {
-    eprintln!("control plane: {line}");
+    use std::io::Write;
+    // Nobody can be told that nobody can be told.
+    let _ = writeln!(std::io::stderr(), "control plane: {line}");
 }

@@ -26,7 +26,16 @@ pub fn options() -> Options {
 pub async fn control_plane() -> &'static ControlPlane {
     static SHARED: OnceCell<Result<ControlPlane, String>> = OnceCell::const_new();
     let start = || async {
+        let since = std::time::Instant::now();
         let started = ControlPlane::start(options()).await;
+        if let Ok(shared) = &started {
+            // Shown if the test that started it fails.
+            eprintln!(
+                "control plane in {} after {:?}",
+                shared.folder().display(),
+                since.elapsed()
+            );
+        }
         started.map_err(|error| format!("{error}: {:?}", std::error::Error::source(&error)))
     };
     match SHARED.get_or_init(start).await {
@@ -38,7 +47,19 @@ pub async fn control_plane() -> &'static ControlPlane {
 /// A new namespace; its name begins with the given word.
 pub async fn namespace(of: &ControlPlane, word: &str) -> String {
     let namespaces = Api::<Namespace>::all(of.client(ADMIN).unwrap());
-    let metadata = ObjectMeta { generate_name: Some(format!("{word}-")), ..ObjectMeta::default() };
-    let namespace = Namespace { metadata, ..Namespace::default() };
-    namespaces.create(&PostParams::default(), &namespace).await.unwrap().metadata.name.unwrap()
+    let metadata = ObjectMeta {
+        generate_name: Some(format!("{word}-")),
+        ..ObjectMeta::default()
+    };
+    let namespace = Namespace {
+        metadata,
+        ..Namespace::default()
+    };
+    namespaces
+        .create(&PostParams::default(), &namespace)
+        .await
+        .unwrap()
+        .metadata
+        .name
+        .unwrap()
 }
