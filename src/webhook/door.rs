@@ -136,6 +136,7 @@ impl Door {
         let namespace = address.map_or("", |(namespace, _)| namespace);
         let mut trouble = false;
         for again in [false, true] {
+            trouble = false;
             let mut tokens = Vec::new();
             for at in provider.iter().flat_map(|p| &p.spec.webhook.token_secret_refs) {
                 if again {
