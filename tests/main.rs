@@ -1,3 +1,6 @@
 //! All integration tests in one program: they share one control plane and isolate themselves by namespace.
 
+mod dev;
 mod onfido;
+mod support;
+mod webhook;
