@@ -1,1 +1,4 @@
-//! simulator
+//! tmp
+pub mod admin;
+pub mod faults;
+pub mod vendor;
