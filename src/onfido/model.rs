@@ -1,0 +1,12 @@
+//! The vendor's nouns as types. Owns what is sent and read and how leniently; not how calls are made.
+
+mod applicant;
+mod comparison;
+mod id;
+pub(super) mod lenient;
+mod run;
+
+pub use applicant::{Applicant, ApplicantField, Consent, ConsentName, FieldFault, NewApplicant};
+pub use comparison::{ComparisonField, ComparisonResult, compare};
+pub use id::{ApplicantId, MalformedId, Region, Word, WorkflowId, WorkflowRunId};
+pub use run::{NewWorkflowRun, RunStatus, WorkflowRun};
