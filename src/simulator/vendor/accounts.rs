@@ -32,7 +32,8 @@ impl Vendor {
         for token in &setting.tokens {
             self.tokens.insert(token.clone(), setting.name.clone());
         }
-        self.accounts.entry(setting.name.clone()).or_default().setting = setting;
+        let account = self.accounts.entry(setting.name.clone()).or_default();
+        account.setting = setting;
         true
     }
 

@@ -31,6 +31,7 @@ pub struct Run {
     pub(super) tags: Vec<String>,
     pub(super) customer_user_id: Option<String>,
     pub(super) link: Value,
+    pub(super) link_id: String,
     pub(super) status: String,
     pub(super) output: Value,
     pub(super) reasons: Vec<String>,
@@ -139,6 +140,7 @@ impl Vendor {
             tags: tags.clone(),
             customer_user_id: input.get("customer_user_id").and_then(Value::as_str).map(str::to_owned),
             link,
+            link_id: link_id.clone(),
             status: "awaiting_input".into(),
             output: Value::Null,
             reasons: Vec::new(),
@@ -296,7 +298,7 @@ impl Vendor {
         let Some(run) = self.runs.remove(&number) else { return };
         self.run_ids.remove(&run.id);
         self.sdk_tokens.remove(&run.sdk_token);
-        self.link_ids.retain(|_, n| *n != number);
+        self.link_ids.remove(&run.link_id);
         let Some(owner) = self.accounts.get_mut(&run.account) else { return };
         owner.runs.remove(&(run.completed_at, number));
         let forget = |index: &mut std::collections::HashMap<String, BTreeSet<u64>>, key: &String| {
