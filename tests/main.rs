@@ -1,1 +1,2 @@
 //! All integration tests in one program: they share one control plane and isolate themselves by namespace.
+mod simulator;
