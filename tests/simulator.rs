@@ -26,7 +26,8 @@ struct Answer {
 
 async fn start(options: Options) -> Caller {
     let simulator = Simulator::start(options).await.unwrap();
-    let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).timeout(Duration::from_secs(20)).build().unwrap();
+    let http =
+        reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).timeout(Duration::from_secs(20)).build().unwrap();
     let caller = Caller { simulator, http, token: "api_sandbox.tests".into() };
     caller.simulator.admin.account(&AccountSetting::new("tests", &caller.token, DEMO_WORKFLOW)).await.unwrap();
     caller

@@ -135,11 +135,17 @@ pub enum FaultKind {
         body: Option<String>,
     },
     /// Carried out, then answered with this status all the same (a gateway's 502).
-    StatusAfterCommit { status: u16 },
+    StatusAfterCommit {
+        status: u16,
+    },
     /// Wait, then carry out and answer; carried out even if the caller has gone.
-    Delay { ms: u64 },
+    Delay {
+        ms: u64,
+    },
     /// Carry out at once, answer late.
-    DelayAfterCommit { ms: u64 },
+    DelayAfterCommit {
+        ms: u64,
+    },
     HangBeforeCommit,
     HangAfterCommit,
     ResetBeforeCommit,
@@ -149,7 +155,9 @@ pub enum FaultKind {
     /// Carried out; a 2xx with a body that is no JSON.
     GarbageBody,
     /// 302 to there, nothing done.
-    Redirect { location: String },
+    Redirect {
+        location: String,
+    },
 }
 
 /// One call as the vendor saw it. No personal values: ids, tags and paths only.

@@ -3,9 +3,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::admin::{
-    AccountSetting, Craft, DefaultOutcome, Delivery, Fault, LedgerEntry, Operation, Outcome, Replay, RunView, Webhook,
-};
+use super::admin::{AccountSetting, Craft, DefaultOutcome, Delivery, Fault, LedgerEntry, Operation, Outcome, Replay, RunView, Webhook};
 
 /// Speaks to one simulator.
 #[derive(Debug, Clone)]

@@ -40,8 +40,8 @@ impl FaultBook {
     pub fn take(&mut self, operation: Operation, account: Option<&str>) -> Option<FaultKind> {
         for index in 0..self.faults.len() {
             let fault = &mut self.faults[index];
-            let matches = fault.operation.is_none_or(|o| o == operation)
-                && fault.account.as_deref().is_none_or(|name| Some(name) == account);
+            let matches =
+                fault.operation.is_none_or(|o| o == operation) && fault.account.as_deref().is_none_or(|name| Some(name) == account);
             if !matches {
                 continue;
             }

@@ -54,11 +54,8 @@ impl Shared {
 
 /// Serve until told to stop.
 pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
-    let router = Router::new()
-        .merge(super::page::routes())
-        .nest("/_simulator", owner::routes())
-        .fallback(calls::vendor)
-        .with_state(shared.clone());
+    let router =
+        Router::new().merge(super::page::routes()).nest("/_simulator", owner::routes()).fallback(calls::vendor).with_state(shared.clone());
     let stop = shared.stop.clone();
     tokio::join!(connection::accept(listener, router, stop.clone()), stop.run_until_cancelled(clock(&shared)));
 }

@@ -74,12 +74,7 @@ impl Options {
     }
 
     pub(super) fn settings(&self, public_url: String) -> Settings {
-        Settings {
-            processing_time: self.processing_time,
-            sdk_token_lifetime: self.sdk_token_lifetime,
-            public_url,
-            ..Settings::default()
-        }
+        Settings { processing_time: self.processing_time, sdk_token_lifetime: self.sdk_token_lifetime, public_url, ..Settings::default() }
     }
 
     pub(super) fn tempo(&self) -> Tempo {

@@ -171,11 +171,17 @@ fn run_row(run: &RunView) -> String {
         String::new()
     };
     let choices = [
-        ("approved", "Approve"), ("mismatch", "Approve, name differs"), ("declined", "Decline"), ("review", "Review"),
-        ("abandoned", "Abandon"), ("error", "Fail"),
+        ("approved", "Approve"),
+        ("mismatch", "Approve, name differs"),
+        ("declined", "Decline"),
+        ("review", "Review"),
+        ("abandoned", "Abandon"),
+        ("error", "Fail"),
     ];
-    let buttons: String =
-        choices.iter().map(|(value, text)| format!("<button class=\"choice\" name=\"outcome\" value=\"{value}\">{text}</button>")).collect();
+    let buttons: String = choices
+        .iter()
+        .map(|(value, text)| format!("<button class=\"choice\" name=\"outcome\" value=\"{value}\">{text}</button>"))
+        .collect();
     let tags: String = run.tags.iter().map(|tag| format!("<code>{}</code> ", escape(tag))).collect();
     let id = escape(&run.id);
     format!(
@@ -195,7 +201,12 @@ fn note(status: StatusCode, title: &str, text: &str) -> Response {
 
 fn note_with(status: StatusCode, title: &str, text: &str, more: &str) -> Response {
     let sign = "<div class=\"sign warn\" aria-hidden=\"true\">!</div>";
-    respond(status, title, &format!("<div class=\"center\">{sign}<h1>{}</h1><p class=\"lead\">{}</p>{more}</div>", escape(title), escape(text)), "")
+    respond(
+        status,
+        title,
+        &format!("<div class=\"center\">{sign}<h1>{}</h1><p class=\"lead\">{}</p>{more}</div>", escape(title), escape(text)),
+        "",
+    )
 }
 
 /// A link out. Only the web: the address came with an API call.

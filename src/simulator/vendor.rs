@@ -188,3 +188,47 @@ impl Vendor {
         format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::simulator::admin::{AccountSetting, Outcome};
+
+    #[test]
+    fn what_is_forgotten_leaves_no_trace_in_any_index() {
+        let mut vendor = Vendor::new(1, Settings { max_runs: 2, max_applicants: 2, ..Settings::default() });
+        assert!(vendor.set_account(AccountSetting::new("a", "t", "5c1d9b0e-6f0e-4c52-9d3f-0f5f0a3c9b11")));
+        let now: Timestamp = "2030-01-01T00:00:00Z".parse().unwrap();
+        let call = |vendor: &mut Vendor, method: &str, path: &str, body: Value| {
+            let path = format!("/v3.6{path}");
+            let request =
+                Request { method: method.into(), path, token: Some("t".into()), body: body.to_string().into(), ..Default::default() };
+            serde_json::from_slice::<Value>(&vendor.call(now, &request).body).unwrap_or_default()["id"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned()
+        };
+        for n in 0..5 {
+            let applicant = call(&mut vendor, "POST", "/applicants", json!({"first_name": "A", "last_name": "B"}));
+            let body = json!({"workflow_id": "5c1d9b0e-6f0e-4c52-9d3f-0f5f0a3c9b11", "applicant_id": applicant, "tags": [format!("t{n}")]});
+            let run = call(&mut vendor, "POST", "/workflow_runs", body);
+            match n % 3 {
+                0 => assert!(vendor.decide(now, &run, &Outcome::default())),
+                _ => assert!(vendor.finish_capture(now, &run)),
+            }
+            for _ in 0..3 {
+                call(&mut vendor, "DELETE", &format!("/applicants/{applicant}"), Value::Null);
+                call(&mut vendor, "POST", &format!("/applicants/{applicant}/restore"), Value::Null);
+            }
+        }
+        let account = &vendor.accounts["a"];
+        let sizes = [vendor.runs.len(), vendor.run_ids.len(), vendor.sdk_tokens.len(), vendor.link_ids.len()];
+        assert_eq!(sizes, [2; 4]);
+        assert_eq!([account.runs.len(), account.by_tag.len(), account.by_applicant.len(), account.applicants.len()], [2; 4]);
+        assert_eq!([vendor.applicants.len(), vendor.applicant_ids.len()], [2; 2]);
+        assert_eq!(vendor.timers.len(), 1, "one of the two runs is processing");
+        assert_eq!(vendor.take_events().len(), 2);
+    }
+}

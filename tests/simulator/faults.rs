@@ -93,7 +93,10 @@ async fn a_delayed_call_is_carried_out_also_when_the_caller_has_gone() {
     let (seen, entry) = under(&caller, FaultKind::Delay { ms: 600 }, Duration::from_millis(100)).await;
     assert!(seen.is_none());
     assert!(!entry.committed, "not yet");
-    let late = until(async || caller.simulator.admin.ledger(Some("tests"), None).await.unwrap().into_iter().find(|e| e.seq == entry.seq && e.committed)).await;
+    let late = until(async || {
+        caller.simulator.admin.ledger(Some("tests"), None).await.unwrap().into_iter().find(|e| e.seq == entry.seq && e.committed)
+    })
+    .await;
     assert_eq!(late.status, None, "nobody was told");
     let (seen, entry) = under(&caller, FaultKind::DelayAfterCommit { ms: 60_000 }, SOON).await;
     assert!(seen.is_none() && entry.committed);

@@ -27,7 +27,8 @@ async fn an_applicant_lives_from_create_to_delete_and_back() {
     let path = format!("/applicants/{id}");
     let got = caller.get(&path).await;
     assert_eq!((got.status, &got.body["sandbox"], &got.body["href"]), (200, &json!(true), &json!(format!("/v3.6{path}"))));
-    let put = caller.try_call("PUT", &path, Some(json!({"first_name": "Anne", "location": {"country_of_residence": "GBR"}}))).await.unwrap();
+    let put =
+        caller.try_call("PUT", &path, Some(json!({"first_name": "Anne", "location": {"country_of_residence": "GBR"}}))).await.unwrap();
     assert_eq!((put.status, &put.body["first_name"], &put.body["last_name"]), (200, &json!("Anne"), &json!("Invented")));
     assert_eq!(caller.try_call("DELETE", &path, None).await.unwrap().status, 204);
     let gone = caller.get(&path).await;

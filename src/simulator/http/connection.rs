@@ -53,10 +53,8 @@ async fn serve(stream: TcpStream, router: Router, stop: CancellationToken, _room
         request.extensions_mut().insert(reset.clone());
         router.clone().oneshot(request)
     });
-    let mut connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIME)
-        .serve_connection(TokioIo::new(stream), service);
+    let mut connection =
+        http1::Builder::new().timer(TokioTimer::new()).header_read_timeout(HEADER_TIME).serve_connection(TokioIo::new(stream), service);
     tokio::select! {
         // The peer went away or broke the protocol: nobody is left to be told.
         _ = &mut connection => {}

@@ -102,7 +102,11 @@ async fn account(State(shared): Owner, Json(setting): Json<AccountSetting>) -> R
     if setting.name.is_empty() || setting.tokens.len() > MAX_SECRETS || setting.workflows.len() > MAX_SECRETS {
         return Err(Refusal::Invalid("an account has a name, and at most 20 tokens and 20 workflows"));
     }
-    if shared.vendor(|vendor, _| vendor.set_account(setting)) { Ok(StatusCode::NO_CONTENT) } else { Err(Refusal::Invalid("too many accounts")) }
+    if shared.vendor(|vendor, _| vendor.set_account(setting)) {
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        Err(Refusal::Invalid("too many accounts"))
+    }
 }
 
 async fn webhooks(State(shared): Owner, Path(name): Path<String>, Json(hooks): Json<Vec<Webhook>>) -> Result<StatusCode, Refusal> {

@@ -79,7 +79,8 @@ impl Vendor {
             return Some(Response::error(status, "incorrect_base_url", message, json!({})));
         }
         let limit = account.setting.requests_per_minute?;
-        let (since, used) = account.window.filter(|(since, _)| now.duration_since(*since) < SignedDuration::from_mins(1)).unwrap_or((now, 0));
+        let (since, used) =
+            account.window.filter(|(since, _)| now.duration_since(*since) < SignedDuration::from_mins(1)).unwrap_or((now, 0));
         account.window = Some((since, used.saturating_add(1)));
         (used >= limit).then(|| Response::error_for(429, None))
     }

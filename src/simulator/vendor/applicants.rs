@@ -113,7 +113,8 @@ impl Vendor {
         let number = self.applicant_ids.get(id).copied();
         match number.and_then(|n| self.applicants.get_mut(&n)).filter(|a| a.account == account && a.delete_at.is_some()) {
             Some(applicant) => {
-                applicant.delete_at = None;
+                let due = applicant.delete_at.take().zip(number).map(|(at, n)| (at, Timer::Erase(n)));
+                due.map(|due| self.timers.remove(&due));
                 Response::empty(204).about_applicant(id)
             }
             None => Response::not_found("Applicant", id),

@@ -47,9 +47,10 @@ impl Ledger {
     pub(super) fn committed(&mut self, seq: u64, response: &Response) {
         if let Some(entry) = self.entry(seq) {
             entry.committed = (200..300).contains(&response.status);
-            entry.applicant_id = response.applicant_id.clone();
-            entry.run_id = response.run_id.clone();
-            entry.tags = response.tags.clone();
+            let about = response.about.as_deref().cloned().unwrap_or_default();
+            entry.applicant_id = about.applicant_id;
+            entry.run_id = about.run_id;
+            entry.tags = about.tags;
         }
     }
 

@@ -9,9 +9,8 @@ use super::{Event, Timer, Vendor};
 use crate::simulator::admin::Outcome;
 
 /// The fields a document report compares.
-const COMPARED: [&str; 8] = [
-    "first_name", "last_name", "date_of_birth", "gender", "issuing_country", "date_of_expiry", "document_type", "document_numbers",
-];
+const COMPARED: [&str; 8] =
+    ["first_name", "last_name", "date_of_birth", "gender", "issuing_country", "date_of_expiry", "document_type", "document_numbers"];
 /// These end a run and are told by webhook.
 const TERMINAL: [&str; 5] = ["approved", "declined", "review", "abandoned", "error"];
 

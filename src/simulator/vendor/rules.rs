@@ -12,15 +12,23 @@ const NAME_FORBIDDEN: &str = "!#$%*=<>;{}\"";
 const LINE_FORBIDDEN: &str = "!$%^*=<>";
 // The vendor publishes no general limit; this one is ours.
 const MAX_TEXT: usize = 255;
+const MAX_URL: usize = 2048;
 const MAX_ITEMS: usize = 30;
 const ID_TYPES: [&str; 10] = [
-    "ssn", "social_insurance", "tax_id", "identity_card", "driving_license", "driving_licence", "share_code", "voter_id",
-    "passport", "other",
+    "ssn",
+    "social_insurance",
+    "tax_id",
+    "identity_card",
+    "driving_license",
+    "driving_licence",
+    "share_code",
+    "voter_id",
+    "passport",
+    "other",
 ];
 const CONSENTS: [&str; 3] = ["privacy_notices_read", "ssn_verification", "phone_number_verification"];
 const LANGUAGES: [&str; 7] = ["en_US", "de_DE", "es_ES", "fr_FR", "it_IT", "pt_PT", "nl_NL"];
-const ADDRESS_TEXT: [&str; 8] =
-    ["flat_number", "building_number", "building_name", "street", "sub_street", "town", "postcode", "state"];
+const ADDRESS_TEXT: [&str; 8] = ["flat_number", "building_number", "building_name", "street", "sub_street", "town", "postcode", "state"];
 /// The alpha-3 codes of the vendor's own description.
 const COUNTRIES: &str = "\
     ABW AFG AGO AIA ALA ALB AND ARE ARG ARM ASM ATA ATF ATG AUS AUT AZE BDI BEL BEN BES BFA BGD BGR BHR BHS BIH BLM \
@@ -95,9 +103,9 @@ pub(super) fn applicant(body: &[u8], kind: Kind) -> Result<Map<String, Value>, R
         }
     }
     if let Some(consents) = input.get("consents").filter(|v| !v.is_null()) {
-        let fine = consents.as_array().is_some_and(|list| {
-            list.len() <= MAX_ITEMS && list.iter().all(|c| one_of(&c["name"], &CONSENTS) && c["granted"].is_boolean())
-        });
+        let fine = consents
+            .as_array()
+            .is_some_and(|list| list.len() <= MAX_ITEMS && list.iter().all(|c| one_of(&c["name"], &CONSENTS) && c["granted"].is_boolean()));
         check.unless(fine, "consents", NOT_INCLUDED);
     }
     check.finish().map(|()| kept)
@@ -132,7 +140,7 @@ pub(super) fn run(body: &[u8]) -> Result<Map<String, Value>, Response> {
         let time = expires.as_str().is_some_and(|t| t.parse::<Timestamp>().is_ok());
         check.unless(expires.is_null() || time, "link.expires_at", FORMAT);
         for url in ["completed_redirect_url", "expired_redirect_url"] {
-            let web = link[url].as_str().is_some_and(|u| u.starts_with("https://") || u.starts_with("http://"));
+            let web = link[url].as_str().is_some_and(|u| u.len() <= MAX_URL && (u.starts_with("https://") || u.starts_with("http://")));
             check.unless(link[url].is_null() || web, &format!("link.{url}"), FORMAT);
         }
     }
@@ -147,8 +155,7 @@ pub(super) fn object(body: &[u8]) -> Result<Map<String, Value>, Response> {
 }
 
 fn is_uuid(text: &str) -> bool {
-    text.len() == 36
-        && text.bytes().enumerate().all(|(i, b)| if matches!(i, 8 | 13 | 18 | 23) { b == b'-' } else { b.is_ascii_hexdigit() })
+    text.len() == 36 && text.bytes().enumerate().all(|(i, b)| if matches!(i, 8 | 13 | 18 | 23) { b == b'-' } else { b.is_ascii_hexdigit() })
 }
 
 fn one_of(value: &Value, list: &[&str]) -> bool {

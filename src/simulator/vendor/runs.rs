@@ -50,10 +50,16 @@ pub struct Run {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Capture {
     Unknown,
-    Expired { redirect: Option<String> },
+    Expired {
+        redirect: Option<String>,
+    },
     /// The run ended, or waits for nobody.
     Closed,
-    Open { run: String, step: Step, completed_redirect: Option<String> },
+    Open {
+        run: String,
+        step: Step,
+        completed_redirect: Option<String>,
+    },
 }
 
 impl Run {
@@ -170,12 +176,12 @@ impl Vendor {
         if let Some(ms) = capture_after {
             self.set_timer(number, Some((later(now, ms), Timer::Capture(number))));
         }
-        Response::json(201, &body).about_run(&id, &tags)
+        Response::json(201, &body).about_run(&id, &text("applicant_id"), &tags)
     }
 
     pub(super) fn get_run(&self, account: &str, id: &str) -> Response {
         match self.run_ids.get(id).and_then(|n| self.runs.get(n)).filter(|run| run.account == account) {
-            Some(run) => Response::json(200, &run.json(&self.settings.public_url)).about_run(id, &run.tags),
+            Some(run) => Response::json(200, &run.json(&self.settings.public_url)).about_run(id, &run.applicant_id, &run.tags),
             None => Response::not_found("Workflow Run", id),
         }
     }

@@ -23,6 +23,12 @@ pub struct Response {
     pub status: u16,
     pub headers: Vec<(&'static str, String)>,
     pub body: Vec<u8>,
+    pub(super) about: Option<Box<About>>,
+}
+
+/// What a call was about, in ids and tags.
+#[derive(Clone, Default)]
+pub(super) struct About {
     pub(super) applicant_id: Option<String>,
     pub(super) run_id: Option<String>,
     pub(super) tags: Vec<String>,
@@ -68,13 +74,12 @@ impl Response {
     }
 
     pub(super) fn about_applicant(mut self, id: &str) -> Self {
-        self.applicant_id = Some(id.to_owned());
+        self.about = Some(Box::new(About { applicant_id: Some(id.to_owned()), ..About::default() }));
         self
     }
 
-    pub(super) fn about_run(mut self, id: &str, tags: &[String]) -> Self {
-        self.run_id = Some(id.to_owned());
-        self.tags = tags.to_vec();
+    pub(super) fn about_run(mut self, id: &str, applicant: &str, tags: &[String]) -> Self {
+        self.about = Some(Box::new(About { applicant_id: Some(applicant.to_owned()), run_id: Some(id.to_owned()), tags: tags.to_vec() }));
         self
     }
 }
