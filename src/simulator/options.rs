@@ -17,7 +17,7 @@ pub const DEMO_WORKFLOW: &str = "5c1d9b0e-6f0e-4c52-9d3f-0f5f0a3c9b11";
 /// Its name.
 pub const DEMO_ACCOUNT: &str = "demo";
 
-/// Flags of `onfido-operator simulator`.
+/// A stand-in for the vendor on this machine: its API, its webhooks and a capture page.
 #[derive(Clone, clap::Args)]
 pub struct Options {
     /// Address to listen on; port 0 picks a free one
