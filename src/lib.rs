@@ -12,6 +12,8 @@ pub mod dev;
 #[cfg(feature = "operator")]
 pub mod health;
 #[cfg(feature = "operator")]
+pub mod fence;
+#[cfg(feature = "operator")]
 pub mod key;
 #[cfg(feature = "operator")]
 pub mod metrics;

@@ -2,5 +2,6 @@
 
 mod dev;
 mod onfido;
+mod simulator;
 mod support;
 mod webhook;

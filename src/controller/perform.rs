@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::{
     api::{IdentityVerification, OnfidoProvider},
-    metrics,
+    metrics::{VendorOperation as Operation, VendorOutcome},
     onfido::{
         error::{self, VendorError},
         limiter::{Class, Permit},
@@ -21,8 +21,9 @@ type Outcome = Result<Receipt, Failure>;
 pub(super) fn permits(effect: &Effect) -> usize {
     match effect {
         Effect::CreateApplicant { .. } => 2, // and the run's, which follows at once
-        Effect::StartRun { .. } | Effect::ReadRun { .. } | Effect::LookForRun { .. } => 1,
-        Effect::ReadAttributes { .. } | Effect::WriteCaptureSecret { .. } => 0,
+        Effect::StartRun { .. } | Effect::ReadRun { .. } | Effect::LookForRun { applicant: Some(_), .. } => 1,
+        // A search asks for a permit for each page.
+        Effect::LookForRun { applicant: None, .. } | Effect::ReadAttributes { .. } | Effect::WriteCaptureSecret { .. } => 0,
     }
 }
 
@@ -57,68 +58,95 @@ pub(super) async fn effect(
         Ok(vendor) => vendor,
         Err(failure) => return Ok(Err(failure)),
     };
-    let Some(permit) = permit else { return Ok(Err(Failure::RateLimited { after: None })) };
     let outcome = call(ctx, &vendor, effect, permit, began).await;
-    if outcome == Err(Failure::Unauthorized) {
+    if matches!(outcome, Err(Failure::Unauthorized)) {
         ctx.vendors.doubt(provider);
         ctx.memories.doubt_credentials();
         ctx.nudge_providers();
     }
-    Ok(outcome.map(|receipt| receipt.0))
+    Ok(outcome)
 }
 
-/// Receipts are not compared; failures are.
-struct Done(Receipt);
-
-impl PartialEq for Done {
-    fn eq(&self, _: &Self) -> bool {
-        false
-    }
-}
-
-async fn call(ctx: &Ctx, vendor: &Vendor, effect: &Effect, permit: Permit, began: Instant) -> Result<Done, Failure> {
+async fn call(ctx: &Ctx, vendor: &Vendor, effect: &Effect, permit: Option<Permit>, began: Instant) -> Outcome {
     let late = || began.elapsed() >= ctx.timing().deadline;
+    let permit = permit.ok_or(Failure::RateLimited { after: None });
     match effect {
         Effect::CreateApplicant { .. } | Effect::StartRun { .. } if late() => Err(Failure::TooLate),
         Effect::CreateApplicant { applicant, .. } => {
-            let answer = vendor.client.create_applicant(permit, applicant).await;
-            let applicant = counted(ctx, metrics::Operation::CreateApplicant, answer).map_err(post_failure)?;
-            Ok(Done(Receipt::ApplicantCreated(applicant)))
+            let answer = vendor.client.create_applicant(permit?, applicant).await;
+            counted(ctx, Operation::CreateApplicant, answer).map(Receipt::ApplicantCreated).map_err(post_failure)
         }
         Effect::StartRun { run, .. } => {
-            let answer = vendor.client.create_workflow_run(permit, run).await;
-            let run = counted(ctx, metrics::Operation::CreateWorkflowRun, answer).map_err(post_failure)?;
-            Ok(Done(Receipt::RunStarted(Box::new(run))))
+            let answer = vendor.client.create_workflow_run(permit?, run).await;
+            counted(ctx, Operation::StartRun, answer).map(|run| Receipt::RunStarted(Box::new(run))).map_err(post_failure)
         }
-        Effect::ReadRun { run } => read_run(ctx, vendor, run, permit).await,
-        Effect::LookForRun { applicant } => look(ctx, vendor, applicant.as_ref(), permit).await,
-        Effect::ReadAttributes { .. } | Effect::WriteCaptureSecret { .. } => Err(Failure::TooLate), // no calls; handled above
+        Effect::ReadRun { run, applicant } => read_run(ctx, vendor, run, applicant.as_ref(), permit?).await,
+        Effect::LookForRun { applicant, tag } => look(ctx, vendor, applicant.as_ref(), tag, permit).await,
+        Effect::ReadAttributes { .. } | Effect::WriteCaptureSecret { .. } => Err(Failure::TooLate), // call nobody; performed above
     }
 }
 
-async fn read_run(ctx: &Ctx, vendor: &Vendor, run: &WorkflowRunId, permit: Permit) -> Result<Done, Failure> {
+async fn read_run(ctx: &Ctx, vendor: &Vendor, run: &WorkflowRunId, applicant: Option<&ApplicantId>, permit: Permit) -> Outcome {
     let answer = vendor.client.get_workflow_run(permit, run).await;
-    match counted(ctx, metrics::Operation::GetWorkflowRun, answer) {
-        Ok(run) => Ok(Done(Receipt::RunRead(Box::new(run)))),
-        Err(VendorError::NotFound | VendorError::Gone) => Err(Failure::AccountChanged),
+    let error = match counted(ctx, Operation::GetRun, answer) {
+        Ok(run) => return Ok(Receipt::RunRead(Box::new(run))),
+        Err(error) => error,
+    };
+    if !matches!(error, VendorError::NotFound | VendorError::Gone) {
+        return Err(get_failure(error));
+    }
+    // Another account, or reads that lag behind writes?
+    if let (Some(applicant), Ok(permit)) = (applicant, vendor.client.try_acquire(Class::Poll))
+        && !knows(ctx, vendor, applicant, permit).await?
+    {
+        return Err(Failure::AccountChanged);
+    }
+    Err(Failure::UnexpectedAnswer { what: "it does not know the run" })
+}
+
+async fn look(ctx: &Ctx, vendor: &Vendor, applicant: Option<&ApplicantId>, tag: &str, permit: Result<Permit, Failure>) -> Outcome {
+    if let Some(applicant) = applicant
+        && !knows(ctx, vendor, applicant, permit?).await?
+    {
+        return Ok(Receipt::Looked(Looked { applicant_known: false, runs: vec![] }));
+    }
+    let answer = vendor.client.find_workflow_runs(Class::Start, applicant, tag).await;
+    let search = counted(ctx, Operation::ListRuns, answer).map_err(get_failure)?;
+    if !search.complete {
+        return Err(Failure::UnexpectedAnswer { what: "its list of runs has no end" });
+    }
+    Ok(Receipt::Looked(Looked { applicant_known: true, runs: search.runs }))
+}
+
+/// Whether this is the account that knows the applicant.
+async fn knows(ctx: &Ctx, vendor: &Vendor, applicant: &ApplicantId, permit: Permit) -> Result<bool, Failure> {
+    let answer = vendor.client.get_applicant(permit, applicant).await;
+    match counted(ctx, Operation::GetApplicant, answer) {
+        Ok(_) => Ok(true),
+        Err(VendorError::NotFound | VendorError::Gone) => Ok(false),
         Err(error) => Err(get_failure(error)),
     }
 }
 
-async fn look(ctx: &Ctx, vendor: &Vendor, applicant: Option<&ApplicantId>, permit: Permit) -> Result<Done, Failure> {
-    let mut applicant_known = true;
-    if let Some(applicant) = applicant {
-        let answer = vendor.client.get_applicant(permit, applicant).await;
-        match counted(ctx, metrics::Operation::GetApplicant, answer) {
-            Ok(_) => {}
-            Err(VendorError::NotFound | VendorError::Gone) => applicant_known = false,
-            Err(error) => return Err(get_failure(error)),
+fn counted<T>(ctx: &Ctx, operation: Operation, answer: Result<T, VendorError>) -> Result<T, VendorError> {
+    ctx.settings.metrics.vendor_call(operation, VendorOutcome::from(&answer));
+    answer
+}
+
+/// Retries trouble with the API server for minutes: what a paid call has brought cannot be had again.
+pub(super) async fn persistently<T, F: Future<Output = Result<T, Trouble>>>(ctx: &Ctx, act: impl Fn() -> F) -> Result<T, Trouble> {
+    let began = Instant::now();
+    let mut failures = 0;
+    loop {
+        match act().await {
+            Err(trouble) if began.elapsed() < ctx.timing().persistence => {
+                tracing::warn!(%trouble, "trying again");
+                failures += 1;
+                tokio::time::sleep(ctx.backoff(failures).min(ctx.timing().deadline)).await;
+            }
+            outcome => return outcome,
         }
     }
-    if !applicant_known {
-        return Ok(Done(Receipt::Looked(Looked { applicant_known, runs: vec![] })));
-    }
-    Err(Failure::TooLate)
 }
 
 /// An unrepeatable call: either it certainly had no effect, or nobody knows.

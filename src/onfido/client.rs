@@ -185,12 +185,13 @@ impl Client {
         page: u32,
     ) -> Result<Vec<WorkflowRun>, VendorError> {
         let mut url = self.endpoint.join(&["workflow_runs"]);
-        let mut query = url.query_pairs_mut();
-        if let Some(applicant) = applicant {
-            query.append_pair("applicant_id", applicant.as_str());
+        {
+            let mut query = url.query_pairs_mut(); // not Send: gone before the call
+            if let Some(applicant) = applicant {
+                query.append_pair("applicant_id", applicant.as_str());
+            }
+            query.append_pair("tags", tag).append_pair("page", &page.to_string());
         }
-        query.append_pair("tags", tag).append_pair("page", &page.to_string());
-        drop(query);
         self.get(url, MAX_LIST).await
     }
 

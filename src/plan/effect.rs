@@ -19,6 +19,8 @@ pub enum Effect {
     LookForRun {
         /// The applicant, once recorded.
         applicant: Option<ApplicantId>,
+        /// The tag it carries.
+        tag: String,
     },
     /// Unrepeatable: create the applicant. Its intent is recorded under this nonce.
     CreateApplicant {
@@ -47,6 +49,8 @@ pub enum Effect {
     ReadRun {
         /// The run.
         run: WorkflowRunId,
+        /// Its applicant, which the account must know.
+        applicant: Option<ApplicantId>,
     },
 }
 

@@ -31,6 +31,8 @@ pub struct Timing {
     pub probe: Duration,
     /// How long a provider's Secret is trusted to be as it was read.
     pub secret_ttl: Duration,
+    /// How long the record of a paid call is tried, and the Secret it brought.
+    pub persistence: Duration,
     /// Least and most of an object's own backoff.
     pub backoff: [Duration; 2],
 }
@@ -58,6 +60,7 @@ impl Default for Timing {
             sdk_token_lifetime: s(34 * 24 * 3600),
             probe: s(600),
             secret_ttl: s(60),
+            persistence: s(300),
             backoff: [s(1), s(300)],
         }
     }
@@ -86,6 +89,7 @@ impl Timing {
             sdk_token_lifetime,
             probe,
             secret_ttl,
+            persistence,
             backoff,
         } = self.clone();
         Self {
@@ -102,6 +106,7 @@ impl Timing {
             sdk_token_lifetime,
             probe: scale(probe),
             secret_ttl: scale(secret_ttl),
+            persistence: scale(persistence),
             backoff: backoff.map(scale),
         }
     }

@@ -387,14 +387,19 @@ fn read_run(o: &Observed, now: Timestamp) -> VerificationPlan {
     match (here, run) {
         (None, _) => refused(o, now, &provider_missing(o)),
         (Some(here), _) if o.status.environment.is_some_and(|there| there != here) => refused(o, now, &Failure::AccountChanged),
-        (_, Ok(run)) => perform(o, Effect::ReadRun { run }),
+        (_, Ok(run)) => perform(o, Effect::ReadRun { run, applicant: applicant(o) }),
         (_, Err(_)) => nothing(o),
     }
 }
 
 /// Finds our run at the vendor.
 pub(super) fn look(o: &Observed) -> Effect {
-    Effect::LookForRun { applicant: o.status.applicant_id.clone().and_then(|id| ApplicantId::parse(id).ok()) }
+    Effect::LookForRun { applicant: applicant(o), tag: o.tag.clone() }
+}
+
+/// The applicant, once recorded.
+fn applicant(o: &Observed) -> Option<ApplicantId> {
+    ApplicantId::parse(o.status.applicant_id.clone()?).ok()
 }
 
 /// Notes what a look at the vendor says beside its phase, and which delivery it answers: the one seen before the look.

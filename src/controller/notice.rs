@@ -1,0 +1,35 @@
+//! Publishes notices as Events, and counts those that are counted. An Event that cannot be published is logged and forgotten.
+
+use kube::{
+    Resource,
+    runtime::events::{Event, EventType},
+};
+
+use crate::{
+    api::IdentityVerification,
+    plan::{Notice, NoticeKind},
+};
+
+use super::Ctx;
+
+/// Publishes what a person must see.
+pub(super) async fn publish(ctx: &Ctx, object: &IdentityVerification, notices: &[Notice]) {
+    for notice in notices {
+        match notice.kind {
+            NoticeKind::PossibleOrphanApplicant => ctx.settings.metrics.possible_orphan_applicant(),
+            NoticeKind::ExtraRun => ctx.settings.metrics.extra_runs(1),
+            NoticeKind::Refused | NoticeKind::Stalled | NoticeKind::Revoked => {}
+        }
+        let event = Event {
+            type_: EventType::Warning,
+            reason: notice.kind.as_str().into(),
+            note: Some(notice.message.clone()),
+            action: "Verify".into(),
+            secondary: None,
+        };
+        if let Err(error) = ctx.recorder.publish(&event, &object.object_ref(&())).await {
+            let trouble = super::Trouble::Kube { doing: "publish an event", source: error };
+            tracing::warn!(%trouble, reason = notice.kind.as_str());
+        }
+    }
+}
