@@ -16,6 +16,8 @@ use super::secret::ApiToken;
 
 /// The most pages that one search reads.
 pub const MAX_PAGES: u32 = 20;
+/// The longest that one search waits for our own limiter between its pages: enough at one call a minute.
+pub const MAX_SEARCH_WAIT: Duration = Duration::from_secs(61);
 /// How long everything pauses after a 429 that does not say.
 pub const DEFAULT_PAUSE: Duration = Duration::from_secs(30);
 
@@ -192,7 +194,8 @@ impl Client {
         self.get(url, MAX_LIST).await
     }
 
-    /// Reads pages until one brings nothing new, [`MAX_PAGES`] at most, and trusts no filter of the vendor's.
+    /// Reads pages until one brings nothing new, [`MAX_PAGES`] at most, and trusts no filter of the vendor's. For the first page it does
+    /// not wait; for the others it does, [`MAX_SEARCH_WAIT`] in all, or a search of two pages could never end at a low rate.
     pub async fn find_workflow_runs(
         &self,
         class: Class,
@@ -201,8 +204,12 @@ impl Client {
     ) -> Result<RunSearch, VendorError> {
         let mut seen = std::collections::HashSet::new();
         let mut runs = Vec::new();
+        let mut patience = Duration::ZERO;
         for page in 1..=MAX_PAGES {
-            let permit = self.try_acquire(class).map_err(|wait| VendorError::Throttled { wait })?;
+            let permit = self.acquire_within(class, &mut patience).await?;
+            if page == 1 {
+                patience = MAX_SEARCH_WAIT;
+            }
             let mut page = self.list_workflow_runs(permit, applicant, tag, page).await?;
             page.retain(|run| seen.insert(run.id.clone()));
             if page.is_empty() {
@@ -222,6 +229,17 @@ impl Client {
         match answer {
             Ok(_) | Err(VendorError::NotFound) => Ok(()),
             Err(error) => Err(error),
+        }
+    }
+
+    async fn acquire_within(&self, class: Class, patience: &mut Duration) -> Result<Permit, VendorError> {
+        loop {
+            let wait = match self.try_acquire(class) {
+                Ok(permit) => return Ok(permit),
+                Err(wait) => wait,
+            };
+            *patience = patience.checked_sub(wait).ok_or(VendorError::Throttled { wait })?;
+            tokio::time::sleep(wait).await;
         }
     }
 

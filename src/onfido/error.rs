@@ -278,7 +278,7 @@ mod tests {
         assert_eq!(seconds("Sun, 06 Nov 1994 08:48:00 GMT"), Some(0));
         assert_eq!(seconds("3601"), Some(3600));
         assert_eq!(seconds("99999999999999999999999"), Some(3600));
-        assert_eq!(seconds("Sun, 06 Nov 2094 08:49:37 GMT"), Some(3600));
+        assert_eq!(seconds("Sat, 06 Nov 2094 08:49:37 GMT"), Some(3600));
         for odd in ["", "-1", "1.5", "soon", "1e3"] {
             assert_eq!(seconds(odd), None, "{odd}");
         }

@@ -20,10 +20,14 @@ const APPLICANT: &str = r#"{"id":"applicant-1","sandbox":true,"first_name":"Cana
 const RUN: &str = r#"{"id":"run-1","workflow_id":"workflow-1","applicant_id":"applicant-1","status":"awaiting_input","tags":["key-1"]}"#;
 
 fn client_at(address: &str, timeouts: Timeouts) -> Client {
+    client_with(address, timeouts, 100_000)
+}
+
+fn client_with(address: &str, timeouts: Timeouts, requests_per_minute: u32) -> Client {
     // Whoever is first installs it for the whole process.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let token = ApiToken::from_secret_bytes(b"api_sandbox.canary-token").unwrap();
-    let limiter = Limiter::new(NonZeroU32::new(100_000).unwrap());
+    let limiter = Limiter::new(NonZeroU32::new(requests_per_minute).unwrap());
     Client::new(Transport::new(timeouts).unwrap(), Endpoint::parse(address).unwrap(), &token, Arc::new(limiter))
 }
 
@@ -186,7 +190,7 @@ async fn without_a_connection_nothing_was_sent() {
     let listener = Listener::start(|_| json(200, RUN)).await;
     let address = listener.address.clone();
     // The listener speaks no TLS.
-    let tls = client_at(&address.replace("http:", "https:"), Timeouts { connect: Duration::from_secs(2), ..Timeouts::default() });
+    let tls = client_at(&address.replace("http:", "https:"), Timeouts { connect: Duration::from_millis(300), ..Timeouts::default() });
     assert_eq!(tls.create_workflow_run(permit(&tls), &new_run()).await.err(), Some(VendorError::NotSent));
     assert_eq!(listener.requests().len(), 0);
     listener.stop().await;
@@ -308,6 +312,21 @@ async fn a_search_ends_whatever_the_vendor_does() {
     let at_odd = client(&odd);
     let found = at_odd.find_workflow_runs(Class::Poll, None, "key-1").await;
     assert_eq!(found.err(), Some(VendorError::Unreadable), "a run that is overlooked would be started again");
+}
+
+#[tokio::test]
+async fn a_search_waits_for_its_later_pages_only() {
+    let listener = Listener::start(|_| page([(1, "applicant-1", "key-1")])).await;
+    // A fifth of 50 at once, and 41 a minute.
+    let client = client_with(&listener.address, Timeouts::default(), 50);
+    for _ in 0..9 {
+        let _ = permit(&client);
+    }
+    let found = client.find_workflow_runs(Class::Start, None, "key-1").await.unwrap();
+    assert!(found.complete);
+    let held = client.find_workflow_runs(Class::Start, None, "key-1").await;
+    assert!(matches!(held, Err(VendorError::Throttled { wait }) if wait < Duration::from_secs(2)), "{held:?}");
+    assert_eq!(listener.requests().len(), 2);
 }
 
 #[tokio::test]
