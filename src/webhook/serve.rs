@@ -1,6 +1,5 @@
 //! The socket: a bounded number of connections, each with a bounded life, and a clean end. Owns no route.
 
-use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -45,8 +44,7 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, BindError> {
     })
 }
 
-/// Serves until `stop`, then lets those who are being served finish. Returns when nobody is served any more, which takes no longer than one
-/// connection may live.
+/// Serves until `stop`, then lets those who are being served finish, for as long as the work on one delivery may take.
 pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: CancellationToken) {
     let places = Arc::new(Semaphore::new(limits.connections));
     let tracker = TaskTracker::new();
@@ -87,23 +85,19 @@ async fn connection(stream: TcpStream, router: Router, limits: Limits, stop: Can
         .keep_alive(false)
         .serve_connection(TokioIo::new(stream), service);
     let life = limits.head_time + limits.body_time + limits.work_time + WRITE_TIME;
-    let _: Result<Result<(), Infallible>, _> = timeout(life, async {
+    // Whoever is cut off has had its time; there is nothing left to tell it.
+    let _ = timeout(life, async {
         let mut served = pin!(served);
         let ended = tokio::select! {
-            ended = served.as_mut() => Some(ended),
-            () = stop.cancelled() => None,
-        };
-        let ended = match ended {
-            Some(ended) => ended,
-            None => {
+            ended = served.as_mut() => ended,
+            () = stop.cancelled() => {
                 served.as_mut().graceful_shutdown();
-                served.await
+                timeout(limits.work_time, served).await.unwrap_or(Ok(()))
             }
         };
         if let Err(error) = ended {
             tracing::debug!(timeout = error.is_timeout(), "connection ended early");
         }
-        Ok(())
     })
     .await;
 }

@@ -1,5 +1,7 @@
 //! What a delivery costs and leaves behind in the real API server.
 
+use std::time::Duration;
+
 use futures::future::join_all;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use onfido_operator::api::{SecretKeyRef, SecretUse};
@@ -176,4 +178,22 @@ async fn secrets_are_read_with_get_only_and_remembered_unless_personal() {
     let tenant = Secrets::new(shared.client(TENANT).unwrap(), SecretTiming::default());
     let fault = tenant.read(ns, &at("onfido-webhook", "token"), SecretUse::Webhook).await.unwrap_err();
     assert!(matches!(fault, SecretFault::Forbidden { .. }), "{fault}");
+}
+
+#[tokio::test]
+async fn a_failure_is_believed_for_a_moment_only() {
+    let rig = Rig::new("failure").await;
+    let with = |failure| {
+        let timing = SecretTiming { failure, ..SecretTiming::default() };
+        Secrets::new(rig.client.clone(), timing)
+    };
+    let (forgetful, stubborn) = (with(Duration::ZERO), with(Duration::from_secs(3600)));
+    let at = SecretKeyRef { name: "late".into(), key: "token".into() };
+    let read = async |secrets: &Secrets| secrets.read(&rig.namespace, &at, SecretUse::Webhook).await.is_ok();
+    assert!(!read(&forgetful).await && !read(&stubborn).await);
+    rig.secret("late", Some("webhook"), "token", TOKEN).await;
+    assert!(read(&forgetful).await, "looked again");
+    assert!(!read(&stubborn).await, "not yet");
+    assert!(stubborn.forget(&rig.namespace, "late"));
+    assert!(read(&stubborn).await);
 }

@@ -106,6 +106,16 @@ async fn a_shutdown_lets_the_one_being_served_finish() {
 }
 
 #[tokio::test]
+async fn a_shutdown_does_not_wait_for_those_who_say_nothing() {
+    let limits = Limits { head_time: 100 * SOON, work_time: Duration::from_millis(200), ..Limits::default() };
+    let (address, stop, ended) = start(Router::new(), limits).await;
+    let mut silent = TcpStream::connect(address).await.unwrap();
+    silent.write_all(b"POST / HTTP/1.1\r\n").await.unwrap();
+    stop.cancel();
+    timeout(SOON, ended).await.expect("it ends in time").unwrap();
+}
+
+#[tokio::test]
 async fn a_port_in_use_is_one_clear_line() {
     let taken = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let address = taken.local_addr().unwrap();
