@@ -10,9 +10,9 @@ pub mod controller;
 #[cfg(feature = "dev")]
 pub mod dev;
 #[cfg(feature = "operator")]
-pub mod health;
-#[cfg(feature = "operator")]
 pub mod fence;
+#[cfg(feature = "operator")]
+pub mod health;
 #[cfg(feature = "operator")]
 pub mod key;
 #[cfg(feature = "operator")]
@@ -20,7 +20,11 @@ pub mod metrics;
 #[cfg(feature = "client")]
 pub mod onfido;
 #[cfg(feature = "operator")]
+pub mod pause;
+#[cfg(feature = "operator")]
 pub mod plan;
+#[cfg(feature = "operator")]
+pub mod run;
 #[cfg(feature = "operator")]
 pub mod secrets;
 #[cfg(feature = "operator")]

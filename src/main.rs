@@ -10,6 +10,5 @@ fn main() -> ExitCode {
             return onfido_operator::dev::child::exec(args);
         }
     }
-    print!("{}", onfido_operator::cli::crds().unwrap_or_default());
-    ExitCode::SUCCESS
+    onfido_operator::cli::main()
 }

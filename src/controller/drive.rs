@@ -8,20 +8,20 @@ use kube::Api;
 use crate::{
     api::{IdentityVerification, OnfidoProvider},
     onfido::limiter::Permit,
+    pause,
     plan::{self, Effect, Fence, Observed, Receipt, Wake},
 };
 
-use super::{Ctx, Trouble, notice, observe, perform, persist::{self, Persisted}};
+use super::{
+    Ctx, Trouble, notice, observe, perform,
+    persist::{self, Persisted},
+};
 
 /// Turns in one pass; a life without faults needs five.
 const TURNS: usize = 12;
 
 /// Takes one verification as far as it goes now.
-pub(super) async fn verification(
-    ctx: &Ctx,
-    mut object: IdentityVerification,
-    provider: Option<OnfidoProvider>,
-) -> Result<Wake, Trouble> {
+pub(super) async fn verification(ctx: &Ctx, mut object: IdentityVerification, provider: Option<OnfidoProvider>) -> Result<Wake, Trouble> {
     let api: Api<IdentityVerification> = Api::namespaced(ctx.client.clone(), object.metadata.namespace.as_deref().unwrap_or_default());
     let mut observed = observe::verification(ctx, &object, provider.as_ref(), now()).await?;
     let mut permits: Vec<Permit> = vec![];
@@ -32,6 +32,8 @@ pub(super) async fn verification(
         if let Some(wait) = reserve(ctx, provider.as_ref(), plan.effect.as_ref(), &mut permits).await? {
             return Ok(Wake::At(now().saturating_add(jiff::SignedDuration::try_from(wait).unwrap_or_default()).unwrap_or(Timestamp::MAX)));
         }
+        let next = plan.effect.as_ref().map_or("nothing", Effect::name);
+        pause::at("before-record", next).await;
         match record(ctx, &api, &object, &observed, &plan).await? {
             Persisted::Stale => return Ok(Wake::Backoff),
             Persisted::Unchanged => {}
@@ -42,7 +44,9 @@ pub(super) async fn verification(
         remember(ctx, &mut observed, &object);
 
         let Some(effect) = plan.effect else { return Ok(plan.wake) };
+        pause::at("before", next).await;
         let outcome = perform::effect(ctx, &object, provider.as_ref(), &effect, permits.pop(), began).await?;
+        pause::at("after", next).await;
         if let (Ok(Receipt::RunRead(_)), Some(uid)) = (&outcome, &object.metadata.uid) {
             ctx.memories.verification(uid, |memory| memory.last_look = Some(now()));
         }

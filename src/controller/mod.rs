@@ -14,23 +14,24 @@ mod provider;
 mod trouble;
 mod vendor;
 mod verification;
+mod watch;
 
 pub use ctx::{Ctx, Settings};
 pub use trouble::Trouble;
 
-use std::sync::Arc;
+use std::{convert::Infallible, sync::Arc};
 
-use futures::{StreamExt, future};
+use futures::{Stream, StreamExt, future, stream};
 use kube::{
     Api,
     core::DeserializeGuard,
     runtime::{
-        Controller,
-        controller::Config,
-        reflector::{ObjectRef, Store},
-        watcher,
+        controller::{Config, applier},
+        reflector::{self, ObjectRef, Store, store::Writer},
+        watcher::Event,
     },
 };
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{IdentityVerification, OnfidoProvider};
@@ -42,36 +43,37 @@ pub type Stored<K> = DeserializeGuard<K>;
 const VERIFICATIONS_AT_ONCE: u16 = 64;
 /// How many providers are worked on at once.
 const PROVIDERS_AT_ONCE: u16 = 4;
+/// How many verifications that a provider woke wait to be looked at; more wait with the provider's watch.
+const WOKEN: usize = 1024;
 
-/// What the controllers see, for the webhook endpoint to look things up in.
+/// Both controllers, and the stores they fill.
 pub struct Controllers {
-    verifications: Controller<Stored<IdentityVerification>>,
-    providers: Controller<Stored<OnfidoProvider>>,
-    nudges: tokio::sync::mpsc::Receiver<()>,
+    verifications: Writer<Stored<IdentityVerification>>,
+    providers: Writer<Stored<OnfidoProvider>>,
+    filled: [tokio::sync::watch::Sender<bool>; 2],
+    nudges: mpsc::Receiver<()>,
     ctx: Arc<Ctx>,
 }
 
 impl Controllers {
-    /// Prepares both controllers; nothing is watched yet.
+    /// Prepares both; nothing is watched yet.
     pub fn new(client: kube::Client, settings: Settings) -> Result<Self, Trouble> {
-        let providers = Controller::new(Api::all(client.clone()), watcher::Config::default())
-            .with_config(Config::default().concurrency(PROVIDERS_AT_ONCE));
-        let verifications = Controller::new(Api::all(client.clone()), watcher::Config::default())
-            .with_config(Config::default().concurrency(VERIFICATIONS_AT_ONCE));
+        let (providers_read, providers) = reflector::store();
+        let (_, verifications) = reflector::store();
         // One pending nudge is enough: it wakes every provider.
-        let (nudge, nudges) = tokio::sync::mpsc::channel(1);
-        let ctx = Arc::new(Ctx::new(client, settings, providers.store(), nudge)?);
-        Ok(Self { verifications, providers, nudges, ctx })
+        let (nudge, nudges) = mpsc::channel(1);
+        let ctx = Arc::new(Ctx::new(client, settings, providers_read, nudge)?);
+        Ok(Self { verifications, providers, filled: [(); 2].map(|()| tokio::sync::watch::Sender::new(false)), nudges, ctx })
     }
 
     /// The verifications as watched.
     pub fn verifications(&self) -> Store<Stored<IdentityVerification>> {
-        self.verifications.store()
+        self.verifications.as_reader()
     }
 
     /// The providers as watched.
     pub fn providers(&self) -> Store<Stored<OnfidoProvider>> {
-        self.providers.store()
+        self.providers.as_reader()
     }
 
     /// What the passes share.
@@ -79,33 +81,98 @@ impl Controllers {
         self.ctx.clone()
     }
 
+    /// Waits until both stores hold everything. (A store's own `wait_until_ready` remembers one waiter only, and that is the applier.)
+    pub fn filled(&self) -> impl Future<Output = ()> + Send + 'static {
+        let filled = self.filled.each_ref().map(tokio::sync::watch::Sender::subscribe);
+        async move {
+            for mut filled in filled {
+                let _ = filled.wait_for(|filled| *filled).await;
+            }
+        }
+    }
+
     /// Runs until stopped, then waits for what must not be cut off.
     pub async fn run(self, stop: CancellationToken) {
-        let Self { verifications, providers, nudges, ctx } = self;
-        let known = providers.store();
-        let stored = verifications.store();
-        let nudges = futures::stream::unfold(nudges, |mut nudges| async { nudges.recv().await.map(|()| ((), nudges)) });
-        let providers = providers
-            .reconcile_all_on(nudges)
-            .graceful_shutdown_on(stop.clone().cancelled_owned())
-            .run(provider::reconcile, provider::on_error, ctx.clone())
-            .for_each(|_| future::ready(()));
+        let Self { verifications, providers, filled: [providers_filled, verifications_filled], nudges, ctx } = self;
+        let (known, stored) = (providers.as_reader(), verifications.as_reader());
+        let (wake, woken) = mpsc::channel(WOKEN);
+        let mut providers_known = providers_filled.subscribe();
+
+        let changed = watch::watch(watched(&ctx), providers, providers_filled).filter_map(touched_or_gone).then({
+            let stored = stored.clone();
+            move |provider: Stored<OnfidoProvider>| wake_dependents(wake.clone(), dependents(&stored, &provider), provider)
+        });
+        let all = known.clone();
+        let nudged =
+            received(nudges).flat_map(move |()| stream::iter(all.state().into_iter().map(|provider| ObjectRef::from_obj(&*provider))));
+        let providers = applier(
+            |object, ctx| Box::pin(provider::reconcile(object, ctx)),
+            provider::on_error,
+            ctx.clone(),
+            known,
+            until(&stop, stream::select(changed, nudged)),
+            Config::default().concurrency(PROVIDERS_AT_ONCE),
+        );
+
+        let gone = ctx.clone();
+        let changed = watch::watch(watched(&ctx), verifications, verifications_filled)
+            .inspect(move |event| forget(&gone, event))
+            .filter_map(touched)
+            .map(|object: Stored<IdentityVerification>| ObjectRef::from_obj(&object));
+        let verifications = applier(
+            |object, ctx| Box::pin(verification::reconcile(object, ctx)),
+            verification::on_error,
+            ctx.clone(),
+            stored,
+            until(&stop, stream::select(changed, received(woken))),
+            Config::default().concurrency(VERIFICATIONS_AT_ONCE),
+        );
+
         let verifications = async {
-            // Without this every verification would first be told that its provider does not exist.
+            // Otherwise every verification would first be told that its provider does not exist.
             tokio::select! {
-                _ = known.wait_until_ready() => {}
-                () = stop.cancelled() => return,
+                _ = providers_known.wait_for(|known| *known) => verifications.for_each(|_| future::ready(())).await,
+                () = stop.cancelled() => {}
             }
-            let api = Api::<Stored<OnfidoProvider>>::all(ctx.client.clone());
-            verifications
-                .watches(api, watcher::Config::default(), move |provider| dependents(&stored, &provider))
-                .graceful_shutdown_on(stop.clone().cancelled_owned())
-                .run(verification::reconcile, verification::on_error, ctx.clone())
-                .for_each(|_| future::ready(()))
-                .await;
         };
-        future::join(providers, verifications).await;
+        future::join(providers.for_each(|_| future::ready(())), verifications).await;
         ctx.finish().await;
+    }
+}
+
+/// The objects of one kind that are the operator's business.
+fn watched<K>(ctx: &Ctx) -> Api<Stored<K>>
+where
+    K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>,
+{
+    match &ctx.settings.only_namespace {
+        Some(namespace) => Api::namespaced(ctx.client.clone(), namespace),
+        None => Api::all(ctx.client.clone()),
+    }
+}
+
+/// The object of an event that asks for a look.
+fn touched<K>(event: Event<K>) -> future::Ready<Option<K>> {
+    future::ready(match event {
+        Event::Apply(object) | Event::InitApply(object) => Some(object),
+        Event::Delete(_) | Event::Init | Event::InitDone => None,
+    })
+}
+
+/// The same; a provider that is gone concerns those who refer to it.
+fn touched_or_gone<K>(event: Event<K>) -> future::Ready<Option<K>> {
+    match event {
+        Event::Delete(object) => future::ready(Some(object)),
+        event => touched(event),
+    }
+}
+
+/// What is remembered of an object goes with it.
+fn forget(ctx: &Ctx, event: &Event<Stored<IdentityVerification>>) {
+    if let Event::Delete(object) = event
+        && let Some(uid) = &kube::Resource::meta(object).uid
+    {
+        ctx.memories.forget(uid);
     }
 }
 
@@ -123,4 +190,22 @@ fn dependents(
     };
     let found = stored.state_filter(|object| object.0.as_ref().is_ok_and(refers));
     found.iter().map(|object| ObjectRef::from_obj(object.as_ref())).collect()
+}
+
+async fn wake_dependents<K, P: kube::Resource<DynamicType = ()>>(wake: mpsc::Sender<K>, dependents: Vec<K>, provider: P) -> ObjectRef<P> {
+    for dependent in dependents {
+        if wake.send(dependent).await.is_err() {
+            break; // stopping
+        }
+    }
+    ObjectRef::from_obj(&provider)
+}
+
+fn received<T>(receiver: mpsc::Receiver<T>) -> impl Stream<Item = T> {
+    stream::unfold(receiver, |mut receiver| async { receiver.recv().await.map(|item| (item, receiver)) })
+}
+
+/// Ends with `stop`; then the applier finishes what is under way.
+fn until<T>(stop: &CancellationToken, items: impl Stream<Item = T>) -> impl Stream<Item = Result<T, Infallible>> {
+    items.take_until(stop.clone().cancelled_owned()).map(Ok)
 }

@@ -38,7 +38,7 @@ impl Trouble {
 }
 
 /// An API error in a few words: its message can hold what a user wrote.
-fn brief(error: &kube::Error) -> String {
+pub(super) fn brief(error: &kube::Error) -> String {
     match error {
         kube::Error::Api(status) => format!("the API server answered {} {}", status.code, status.reason),
         kube::Error::Service(_) | kube::Error::HyperError(_) => "the API server does not answer".into(),

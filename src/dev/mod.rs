@@ -11,6 +11,7 @@ pub mod audit;
 pub mod child;
 pub mod control_plane;
 mod data;
+pub mod demo;
 mod error;
 mod kubectl;
 mod launch;
@@ -20,6 +21,7 @@ mod pki;
 pub use assets::{Assets, Program};
 pub use audit::{AuditEntry, AuditMark};
 pub use control_plane::ControlPlane;
+pub use data::Port;
 pub use error::DevError;
 pub use options::{ADMIN, Options, User};
 

@@ -55,6 +55,18 @@ pub enum Effect {
 }
 
 impl Effect {
+    /// Its name, for people.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::ReadAttributes { .. } => "ReadAttributes",
+            Self::LookForRun { .. } => "LookForRun",
+            Self::CreateApplicant { .. } => "CreateApplicant",
+            Self::StartRun { .. } => "StartRun",
+            Self::WriteCaptureSecret { .. } => "WriteCaptureSecret",
+            Self::ReadRun { .. } => "ReadRun",
+        }
+    }
+
     /// Whether it begins something new at the vendor; such calls go before polls.
     pub fn is_start(&self) -> bool {
         match self {

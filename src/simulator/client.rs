@@ -26,6 +26,11 @@ pub enum AdminError {
 type Result<T> = std::result::Result<T, AdminError>;
 
 impl AdminClient {
+    /// The simulator's own address, without a trailing slash.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
     /// `base` is the simulator's root, such as `http://127.0.0.1:8090`.
     pub fn new(base: &str) -> Result<Self> {
         Ok(Self { http: super::http_client()?, base: base.trim_end_matches('/').to_owned() })

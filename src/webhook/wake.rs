@@ -9,11 +9,10 @@ use serde_json::json;
 
 use super::route::Answer;
 use crate::api::{IdentityVerification, Notification};
+use crate::{fence, pause};
 
 /// Who the API server says wrote it.
 const MANAGER: &str = "onfido-operator-webhook";
-/// How the API server answers a JSON patch that does not apply; it does not say why.
-const REJECTED: &str = "the server rejected our request";
 
 /// Stores the notification in the object with this uid. The slot holds the latest only: the look at the vendor that answers it comes after
 /// every earlier one too.
@@ -26,7 +25,10 @@ pub(super) async fn store(client: &Client, namespace: &str, name: &str, uid: &st
     ]);
     let Ok(patch) = serde_json::from_value(operations) else { return Answer::Unavailable };
     let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
-    match objects.patch_status(name, &params, &Patch::<()>::Json(patch)).await {
+    pause::at("before", "WakeUp").await;
+    let stored = objects.patch_status(name, &params, &Patch::<()>::Json(patch)).await;
+    pause::at("after", "WakeUp").await;
+    match stored {
         Ok(_) => Answer::Recorded,
         Err(error) => match Refusal::of(&error) {
             Refusal::Gone => Answer::Gone,
@@ -60,7 +62,7 @@ impl Refusal {
         let kube::Error::Api(status) = error else { return Self::Other };
         match status.code {
             404 => Self::Gone,
-            422 if status.message.starts_with(REJECTED) => Self::NotApplicable,
+            _ if fence::failed(status) => Self::NotApplicable,
             _ => Self::Other,
         }
     }

@@ -1,3 +1,4 @@
 //! What several tests need.
 
 pub mod control_plane;
+pub mod operator;

@@ -11,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Patch, PatchParams, PostParams};
+use kube::core::DeserializeGuard;
 use kube::runtime::reflector::{self, store::Writer};
 use kube::runtime::{wait, watcher::Event};
 use kube::{Api, Client, ResourceExt};
@@ -37,8 +38,8 @@ pub struct Rig {
     pub metrics: Metrics,
     pub ready: Arc<AtomicBool>,
     pub router: Router,
-    providers: Mutex<Writer<OnfidoProvider>>,
-    verifications: Mutex<Writer<IdentityVerification>>,
+    providers: Mutex<Writer<DeserializeGuard<OnfidoProvider>>>,
+    verifications: Mutex<Writer<DeserializeGuard<IdentityVerification>>>,
 }
 
 pub struct Answered {
@@ -131,7 +132,7 @@ impl Rig {
         .unwrap();
         let api = Api::<OnfidoProvider>::namespaced(self.client.clone(), &self.namespace);
         let made = api.create(&PostParams::default(), &provider).await.unwrap();
-        self.providers.lock().unwrap().apply_watcher_event(&Event::Apply(made));
+        self.providers.lock().unwrap().apply_watcher_event(&Event::Apply(DeserializeGuard(Ok(made))));
         name.to_owned()
     }
 
@@ -160,7 +161,7 @@ impl Rig {
 
     /// Puts an object into the door's cache as it is.
     pub fn show(&self, object: IdentityVerification) {
-        self.verifications.lock().unwrap().apply_watcher_event(&Event::Apply(object));
+        self.verifications.lock().unwrap().apply_watcher_event(&Event::Apply(DeserializeGuard(Ok(object))));
     }
 }
 
