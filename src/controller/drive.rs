@@ -26,7 +26,7 @@ pub(super) async fn verification(ctx: &Ctx, mut object: IdentityVerification, pr
     let mut observed = observe::verification(ctx, &object, provider.as_ref(), Timestamp::now()).await?;
     let mut permits: Vec<Permit> = vec![];
     for _ in 0..TURNS {
-        let began = Instant::Timestamp::now();
+        let began = Instant::now();
         let plan = plan::verification::plan(&observed, Timestamp::now());
 
         if let Some(wait) = reserve(ctx, provider.as_ref(), plan.effect.as_ref(), &mut permits).await? {
