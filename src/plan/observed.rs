@@ -117,6 +117,9 @@ impl Observed {
     /// Adds what came of an effect.
     pub fn absorb(&mut self, effect: &Effect, outcome: Result<Receipt, Failure>) {
         let facts = &mut self.facts;
+        if matches!(effect, Effect::StartRun { .. }) {
+            facts.looked = None; // what was seen before the call says nothing of what is there after it
+        }
         match (effect, outcome) {
             (_, Ok(Receipt::Attributes(attributes))) => facts.attributes = Some(Ok(attributes)),
             (_, Ok(Receipt::Looked(looked))) => facts.looked = Some(Ok(looked)),
