@@ -3,6 +3,7 @@
 mod dev;
 mod life;
 mod onfido;
+mod readme;
 mod simulator;
 mod support;
 mod webhook;

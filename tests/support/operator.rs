@@ -195,6 +195,8 @@ impl Operator {
 pub struct Scene {
     pub client: Client,
     pub namespace: String,
+    /// Namespace and name of the provider.
+    pub provider: String,
     pub simulator: AdminClient,
     /// The account's name at the simulator; also in its API token.
     pub account: String,
@@ -215,11 +217,28 @@ impl Scene {
     pub async fn bare(control_plane: &ControlPlane, word: &str) -> Self {
         let namespace = namespace(control_plane, word).await;
         let simulator = simulator().await;
-        let scene = Self { client: control_plane.client(ADMIN).unwrap(), account: namespace.clone(), namespace, simulator };
+        let scene = Self {
+            client: control_plane.client(ADMIN).unwrap(),
+            account: namespace.clone(),
+            provider: format!("{namespace}/onfido"),
+            namespace,
+            simulator,
+        };
         scene.simulator.account(&admin::AccountSetting::new(&scene.account, &scene.api_token(), WORKFLOW)).await.unwrap();
         scene.secret("onfido-api", Some("credentials"), &[("token", &scene.api_token())]).await;
         scene.secret("onfido-webhook", Some("webhook"), &[("token", WEBHOOK_TOKEN)]).await;
         scene
+    }
+
+    /// Two namespaces of these names and an account that exists, for what somebody else applies.
+    pub async fn of(control_plane: &ControlPlane, namespace: &str, provider: &str, account: &str) -> Self {
+        Self {
+            client: control_plane.client(ADMIN).unwrap(),
+            account: account.to_owned(),
+            namespace: namespace.to_owned(),
+            provider: format!("{provider}/onfido"),
+            simulator: simulator().await,
+        }
     }
 
     pub fn api_token(&self) -> String {
@@ -228,7 +247,7 @@ impl Scene {
 
     /// Lets the vendor deliver this account's events to an operator.
     pub async fn deliver_to(&self, operator: &Operator) {
-        let url = format!("{}/webhooks/{}/onfido", operator.webhook, self.namespace);
+        let url = format!("{}/webhooks/{}", operator.webhook, self.provider);
         let webhook = admin::Webhook { url, token: WEBHOOK_TOKEN.into(), enabled: true, drop: false };
         self.simulator.webhooks(&self.account, &[webhook]).await.unwrap();
     }
