@@ -268,7 +268,7 @@ fn the_oldest_run_of_ours_is_adopted_and_the_others_are_reported() {
     };
     let found = |runs| with(read(), |o| (o.created_at, o.facts.looked) = (t(-60), looked(runs)));
     let adopted = "Submitted=True/Started Ready=True/Started Accepted=True/Resolved";
-    let foreign = run("processing", json!({"workflow_id": "another", "created_at": t(-9).to_string()}));
+    let foreign = run("processing", json!({"id": "run-9", "workflow_id": "another", "created_at": t(-9).to_string()}));
     check(vec![
         Row("one", found(vec![run("processing", json!({}))]), 60, ["", "Processing", adopted, "", "Version", "+3", ""]),
         Row(
