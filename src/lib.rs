@@ -10,9 +10,9 @@ pub mod controller;
 #[cfg(feature = "dev")]
 pub mod dev;
 #[cfg(feature = "operator")]
-pub mod health;
-#[cfg(feature = "operator")]
 pub mod fence;
+#[cfg(feature = "operator")]
+pub mod health;
 #[cfg(feature = "operator")]
 pub mod key;
 #[cfg(feature = "operator")]

@@ -16,12 +16,33 @@ struct Rule {
 
 /// Time, chance, surroundings and waiting: what a pure room has as arguments or not at all.
 const IMPURE: &[&str] = &[
-    "async", "await", "Timestamp::now", "Zoned::now", "Instant", "SystemTime", "std::env", "env", "std::fs", "std::io", "std::net",
-    "std::process", "std::thread", "std::sync", "println", "eprintln", "dbg", "RandomState",
+    "async",
+    "await",
+    "Timestamp::now",
+    "Zoned::now",
+    "Instant",
+    "SystemTime",
+    "std::env",
+    "env",
+    "std::fs",
+    "std::io",
+    "std::net",
+    "std::process",
+    "std::thread",
+    "std::sync",
+    "println",
+    "eprintln",
+    "dbg",
+    "RandomState",
 ];
 
 const RULES: &[Rule] = &[
-    Rule { room: "api/", ours: &["api"], others: &["serde", "schemars", "k8s_openapi", "kube::CustomResource", "kube::KubeSchema", "kube::core"], never: IMPURE },
+    Rule {
+        room: "api/",
+        ours: &["api"],
+        others: &["serde", "schemars", "k8s_openapi", "kube::CustomResource", "kube::KubeSchema", "kube::core"],
+        never: IMPURE,
+    },
     Rule {
         room: "onfido/",
         ours: &["onfido"],
@@ -54,7 +75,12 @@ const RULES: &[Rule] = &[
     },
     Rule { room: "key.rs", ours: &["key"], others: &["sha2"], never: IMPURE },
     Rule { room: "secrets", ours: &["secrets", "api", "onfido::secret"], others: ALL, never: &["reqwest"] },
-    Rule { room: "controller/", ours: &["controller", "plan", "api", "onfido", "fence", "key", "metrics", "secrets", "health", "webhook::path"], others: ALL, never: &[] },
+    Rule {
+        room: "controller/",
+        ours: &["controller", "plan", "api", "onfido", "fence", "key", "metrics", "secrets", "health", "webhook::path"],
+        others: ALL,
+        never: &[],
+    },
     Rule { room: "cli.rs", ours: ALL, others: ALL, never: &[] },
     Rule { room: "main.rs", ours: ALL, others: ALL, never: &[] },
     Rule { room: "cli/", ours: ALL, others: ALL, never: &[] },
@@ -187,9 +213,12 @@ fn violations(file: &str, text: &str) -> Vec<String> {
     for path in paths(file, text) {
         let (first, rest) = path.split_once("::").unwrap_or((&path, ""));
         let bad = match (first, rule) {
+            ("crate", _) if rest.is_empty() => false, // as in pub(crate)
             ("crate", Some(rule)) => !within(rest, rule.ours),
             ("crate", None) => within(rest, CLOSED),
-            (name, Some(rule)) if !rest.is_empty() && dependencies.iter().any(|dependency| dependency == name) => !within(&path, rule.others),
+            (name, Some(rule)) if !rest.is_empty() && dependencies.iter().any(|dependency| dependency == name) => {
+                !within(&path, rule.others)
+            }
             _ => false,
         };
         let never = rule.is_some_and(|rule| {
@@ -214,7 +243,9 @@ fn paths(file: &str, text: &str) -> Vec<String> {
     let mut at = 0;
     while at < tokens.len() {
         if tokens[at] == "use" {
-            tree(&tokens, &mut (at + 1), "", &mut found);
+            at += 1;
+            tree(&tokens, &mut at, "", &mut found);
+            continue;
         }
         let start = at;
         let mut path = String::new();
@@ -240,16 +271,14 @@ fn tree(tokens: &[String], at: &mut usize, prefix: &str, found: &mut Vec<String>
     while let Some(token) = tokens.get(*at) {
         *at += 1;
         match token.as_str() {
-            "{" => {
-                loop {
-                    tree(tokens, at, &path, found);
-                    let more = tokens.get(*at).is_some_and(|token| token == ",");
-                    *at += 1;
-                    if !more {
-                        return;
-                    }
+            "{" => loop {
+                tree(tokens, at, &path, found);
+                let more = tokens.get(*at).is_some_and(|token| token == ",");
+                *at += 1;
+                if !more {
+                    return;
                 }
-            }
+            },
             "as" => *at += 1,
             "," | "}" | ";" => {
                 *at -= 1;
@@ -258,7 +287,9 @@ fn tree(tokens: &[String], at: &mut usize, prefix: &str, found: &mut Vec<String>
             other => path.push_str(other),
         }
     }
-    found.push(path);
+    if path != prefix {
+        found.push(path);
+    }
 }
 
 fn resolve(module: &[&str], path: &str) -> String {
@@ -322,7 +353,10 @@ fn bare(text: &str) -> String {
             at = find(at, "\n").saturating_sub(1).max(at + 2);
         } else if rest.starts_with(&['/', '*']) {
             at = find(at + 2, "*/");
-        } else if rest[0] == 'r' && rest.get(1).is_some_and(|c| *c == '#' || *c == '"') && !bare.ends_with(|c: char| c.is_alphanumeric() || c == '_') {
+        } else if rest[0] == 'r'
+            && rest.get(1).is_some_and(|c| *c == '#' || *c == '"')
+            && !bare.ends_with(|c: char| c.is_alphanumeric() || c == '_')
+        {
             let hashes = rest[1..].iter().take_while(|c| **c == '#').count();
             if rest.get(1 + hashes) == Some(&'"') {
                 at = find(at + 2 + hashes, &format!("\"{}", "#".repeat(hashes)));

@@ -4,8 +4,8 @@ mod api;
 mod rig;
 mod socket;
 
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 use axum::body::{Body, Bytes};
 use axum::http::{Method, Request};

@@ -11,17 +11,16 @@ use crate::{
     plan::{self, Effect, Fence, Observed, Receipt, Wake},
 };
 
-use super::{Ctx, Trouble, notice, observe, perform, persist::{self, Persisted}};
+use super::{
+    Ctx, Trouble, notice, observe, perform,
+    persist::{self, Persisted},
+};
 
 /// Turns in one pass; a life without faults needs five.
 const TURNS: usize = 12;
 
 /// Takes one verification as far as it goes now.
-pub(super) async fn verification(
-    ctx: &Ctx,
-    mut object: IdentityVerification,
-    provider: Option<OnfidoProvider>,
-) -> Result<Wake, Trouble> {
+pub(super) async fn verification(ctx: &Ctx, mut object: IdentityVerification, provider: Option<OnfidoProvider>) -> Result<Wake, Trouble> {
     let api: Api<IdentityVerification> = Api::namespaced(ctx.client.clone(), object.metadata.namespace.as_deref().unwrap_or_default());
     let mut observed = observe::verification(ctx, &object, provider.as_ref(), now()).await?;
     let mut permits: Vec<Permit> = vec![];

@@ -9,7 +9,7 @@ use kube::{
 use rand::RngExt;
 
 use crate::{
-    api::{ConditionType, Environment, IdentityVerification, NamespacesFrom, OnfidoProvider, ConditionStatus, find_condition},
+    api::{ConditionStatus, ConditionType, Environment, IdentityVerification, NamespacesFrom, OnfidoProvider, find_condition},
     key::Key,
     plan::{Facts, Observed, Provider, verification::ATTEMPT},
 };

@@ -74,12 +74,7 @@ fn changes(before: Option<&Map<String, Value>>, after: &Map<String, Value>) -> V
 }
 
 /// What must still hold.
-fn tests(
-    meta: &kube::api::ObjectMeta,
-    before: Option<&Map<String, Value>>,
-    after: &Map<String, Value>,
-    fence: &Fence,
-) -> Vec<Value> {
+fn tests(meta: &kube::api::ObjectMeta, before: Option<&Map<String, Value>>, after: &Map<String, Value>, fence: &Fence) -> Vec<Value> {
     let test = |path: &str, value: Value| json!({ "op": "test", "path": path, "value": value });
     let mut tests = vec![test("/metadata/uid", json!(meta.uid))];
     match fence {

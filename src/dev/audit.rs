@@ -57,10 +57,7 @@ pub struct AuditEntry {
 impl AuditEntry {
     /// Whether it asked for a change (also if it was refused, or changed nothing).
     pub fn is_write(&self) -> bool {
-        !matches!(
-            self.verb.as_str(),
-            "get" | "list" | "watch" | "head" | "options"
-        )
+        !matches!(self.verb.as_str(), "get" | "list" | "watch" | "head" | "options")
     }
 }
 
@@ -90,10 +87,7 @@ impl ControlPlane {
         let request = Request::get(format!("/version?marker={id}")).body(Vec::new());
         // A path made of letters and digits is always a valid request.
         let request = request.map_err(|_| DevError::Task("the request for a marker"))?;
-        client
-            .request_text(request)
-            .await
-            .map_err(|error| DevError::Request(Box::new(error)))?;
+        client.request_text(request).await.map_err(|error| DevError::Request(Box::new(error)))?;
         let deadline = Instant::now() + FLUSHED_WITHIN;
         loop {
             let (text, end) = read(path.clone(), from).await?;
@@ -103,11 +97,7 @@ impl ControlPlane {
             if Instant::now() > deadline {
                 let what = "the audit log lacks a request that was answered".to_owned();
                 let logs = path.clone();
-                return Err(DevError::Deadline {
-                    what,
-                    seconds: FLUSHED_WITHIN.as_secs(),
-                    logs,
-                });
+                return Err(DevError::Deadline { what, seconds: FLUSHED_WITHIN.as_secs(), logs });
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
@@ -115,31 +105,22 @@ impl ControlPlane {
 }
 
 fn len(path: &Path) -> Result<u64, DevError> {
-    Ok(std::fs::metadata(path)
-        .map_err(DevError::io("look at", path))?
-        .len())
+    Ok(std::fs::metadata(path).map_err(DevError::io("look at", path))?.len())
 }
 
 /// The complete lines behind the mark, and the place behind them.
 async fn read(path: PathBuf, from: AuditMark) -> Result<(String, AuditMark), DevError> {
     let read = move || {
         let mut file = File::open(&path).map_err(DevError::io("open", &path))?;
-        file.seek(SeekFrom::Start(from.0))
-            .map_err(DevError::io("read", &path))?;
+        file.seek(SeekFrom::Start(from.0)).map_err(DevError::io("read", &path))?;
         let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes)
-            .map_err(DevError::io("read", &path))?;
-        let complete = bytes
-            .iter()
-            .rposition(|byte| *byte == b'\n')
-            .map_or(0, |last| last + 1);
+        file.read_to_end(&mut bytes).map_err(DevError::io("read", &path))?;
+        let complete = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
         bytes.truncate(complete);
         let end = AuditMark(from.0 + complete as u64);
         Ok((String::from_utf8_lossy(&bytes).into_owned(), end))
     };
-    tokio::task::spawn_blocking(read)
-        .await
-        .map_err(|_| DevError::Task("reading the audit log"))?
+    tokio::task::spawn_blocking(read).await.map_err(|_| DevError::Task("reading the audit log"))?
 }
 
 fn parse(text: &str) -> Result<Vec<AuditEntry>, DevError> {

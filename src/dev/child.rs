@@ -34,19 +34,14 @@ pub fn exec(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     ExitCode::from(127)
 }
 
-fn parse(
-    mut args: impl Iterator<Item = OsString>,
-) -> Result<(Option<Pid>, OsString, Vec<OsString>), String> {
+fn parse(mut args: impl Iterator<Item = OsString>) -> Result<(Option<Pid>, OsString, Vec<OsString>), String> {
     const USAGE: &str = "usage: [--parent PID] -- PROGRAM ARGS…";
     let mut parent = None;
     loop {
         match args.next() {
             Some(arg) if arg == "--" => break,
             Some(arg) if arg == "--parent" => {
-                let pid = args
-                    .next()
-                    .and_then(|pid| pid.to_str()?.parse().ok())
-                    .and_then(Pid::from_raw);
+                let pid = args.next().and_then(|pid| pid.to_str()?.parse().ok()).and_then(Pid::from_raw);
                 parent = Some(pid.ok_or(USAGE)?);
             }
             _ => return Err(USAGE.to_owned()),
@@ -107,10 +102,7 @@ impl Child {
     /// Start it, tied to the life of this process. It has its own process group, so that Ctrl-C
     /// reaches us alone and we stop things in the right order.
     pub fn start(start: &Start) -> Result<Self, DevError> {
-        let log = std::fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(&start.log);
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(&start.log);
         let log = log.map_err(DevError::io("open", &start.log))?;
         let again = log.try_clone().map_err(DevError::io("open", &start.log))?;
         let mut command = Command::new(&start.shim);
@@ -123,14 +115,8 @@ impl Child {
             .stdout(log)
             .stderr(again)
             .process_group(0);
-        let inner =
-            on_the_long_lived_thread(command).map_err(DevError::io("start", &start.shim))?;
-        Ok(Self {
-            name: start.name.clone(),
-            log: start.log.clone(),
-            grace: start.grace,
-            inner,
-        })
+        let inner = on_the_long_lived_thread(command).map_err(DevError::io("start", &start.shim))?;
+        Ok(Self { name: start.name.clone(), log: start.log.clone(), grace: start.grace, inner })
     }
 
     /// Its process id.
@@ -147,20 +133,15 @@ impl Child {
     pub fn check(&mut self) -> Result<(), DevError> {
         match self.exited()? {
             None => Ok(()),
-            Some(status) => Err(DevError::Exited {
-                name: self.name.clone(),
-                status: status.to_string(),
-                log: self.log.clone(),
-                tail: tail(&self.log),
-            }),
+            Some(status) => {
+                Err(DevError::Exited { name: self.name.clone(), status: status.to_string(), log: self.log.clone(), tail: tail(&self.log) })
+            }
         }
     }
 
     /// How it ended, if it did.
     pub fn exited(&mut self) -> Result<Option<ExitStatus>, DevError> {
-        self.inner
-            .try_wait()
-            .map_err(DevError::io("wait for", Path::new(&self.name)))
+        self.inner.try_wait().map_err(DevError::io("wait for", Path::new(&self.name)))
     }
 
     /// SIGTERM, then after the grace SIGKILL; returns when it is gone. Blocks.
@@ -205,20 +186,15 @@ fn on_the_long_lived_thread(command: Command) -> Spawned {
     let jobs = JOBS.get_or_init(|| {
         let (sender, receiver) = mpsc::channel::<Job>();
         // If this fails the receiver is gone, and every send below says so.
-        let _ = std::thread::Builder::new()
-            .name("dev-children".to_owned())
-            .spawn(move || {
-                for (mut command, answer) in receiver {
-                    let _ = answer.send(command.spawn());
-                }
-            });
+        let _ = std::thread::Builder::new().name("dev-children".to_owned()).spawn(move || {
+            for (mut command, answer) in receiver {
+                let _ = answer.send(command.spawn());
+            }
+        });
         Mutex::new(sender)
     });
     let gone = || std::io::Error::other("the thread that starts children is gone");
     let (answer, spawned) = mpsc::sync_channel(1);
-    jobs.lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .send((command, answer))
-        .map_err(|_| gone())?;
+    jobs.lock().unwrap_or_else(PoisonError::into_inner).send((command, answer)).map_err(|_| gone())?;
     spawned.recv().map_err(|_| gone())?
 }

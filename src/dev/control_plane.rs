@@ -62,9 +62,7 @@ impl ControlPlane {
             let this = Self::prepare(options.clone(), assets.clone())?;
             match this.start_again().await {
                 Ok(()) => return Ok(this),
-                Err(DevError::Exited { tail, .. })
-                    if tries < TRIES && tail.contains("address already in use") =>
-                {
+                Err(DevError::Exited { tail, .. }) if tries < TRIES && tail.contains("address already in use") => {
                     tries += 1;
                 }
                 Err(error) => {
@@ -89,15 +87,7 @@ impl ControlPlane {
         };
         let tools = options.tools;
         let running = Mutex::default();
-        let this = Self {
-            launch,
-            tools,
-            assets: Mutex::new(assets),
-            users,
-            ca,
-            running,
-            data,
-        };
+        let this = Self { launch, tools, assets: Mutex::new(assets), users, ca, running, data };
         this.launch.write_files(&this.users)?;
         for user in &this.users {
             let path = this.kubeconfig_of(&user.name)?;
@@ -119,20 +109,14 @@ impl ControlPlane {
     pub async fn start_again(&self) -> Result<(), DevError> {
         let assets = self.assets.lock().await.clone();
         let running = &mut *self.running.lock().await;
-        for child in [
-            &mut running.etcd,
-            &mut running.api_server,
-            &mut running.manager,
-        ] {
+        for child in [&mut running.etcd, &mut running.api_server, &mut running.manager] {
             // What ended by itself, or was killed, counts as stopped.
             if child.as_mut().is_some_and(|child| child.check().is_err()) {
                 *child = None;
             }
         }
         if running.etcd.is_none() {
-            let etcd = running.etcd.insert(Child::start(
-                &self.launch.etcd(assets.path(Program::Etcd)?),
-            )?);
+            let etcd = running.etcd.insert(Child::start(&self.launch.etcd(assets.path(Program::Etcd)?))?);
             self.until_it_listens(etcd).await?;
         }
         if running.api_server.is_none() {
@@ -222,8 +206,7 @@ impl ControlPlane {
         // Nothing in it is a file or a command, so nothing here has to be waited for.
         let whole = KubeConfigOptions::default();
         let config = kube::Config::from_custom_kubeconfig(kubeconfig, &whole);
-        let config =
-            futures::FutureExt::now_or_never(config).ok_or(DevError::Task("reading it"))?;
+        let config = futures::FutureExt::now_or_never(config).ok_or(DevError::Task("reading it"))?;
         let mut config = config.map_err(|e| bad(e.into()))?;
         let agent = HeaderValue::from_str(agent).map_err(|e| bad(e.into()))?;
         config.headers.push((USER_AGENT, agent));
@@ -250,10 +233,7 @@ impl ControlPlane {
     /// etcd listens once it can serve.
     async fn until_it_listens(&self, etcd: &mut Child) -> Result<(), DevError> {
         let deadline = Instant::now() + READY_WITHIN;
-        let address = (
-            std::net::Ipv4Addr::LOCALHOST,
-            self.launch.etcd_port.number(),
-        );
+        let address = (std::net::Ipv4Addr::LOCALHOST, self.launch.etcd_port.number());
         while tokio::net::TcpStream::connect(address).await.is_err() {
             etcd.check()?;
             self.wait_a_little("etcd does not listen", deadline).await?;
@@ -272,24 +252,17 @@ impl ControlPlane {
                 child.check()?;
             }
             // The namespace is made just after the server calls itself ready.
-            if answers(&client, "/readyz").await
-                && answers(&client, "/api/v1/namespaces/default").await
-            {
+            if answers(&client, "/readyz").await && answers(&client, "/api/v1/namespaces/default").await {
                 return Ok(());
             }
-            self.wait_a_little("kube-apiserver is not ready", deadline)
-                .await?;
+            self.wait_a_little("kube-apiserver is not ready", deadline).await?;
         }
     }
 
     async fn wait_a_little(&self, what: &str, deadline: Instant) -> Result<(), DevError> {
         if Instant::now() > deadline {
             let (what, seconds) = (what.to_owned(), READY_WITHIN.as_secs());
-            return Err(DevError::Deadline {
-                what,
-                seconds,
-                logs: self.folder().to_owned(),
-            });
+            return Err(DevError::Deadline { what, seconds, logs: self.folder().to_owned() });
         }
         tokio::time::sleep(BETWEEN_PROBES).await;
         Ok(())
@@ -301,11 +274,7 @@ impl Drop for ControlPlane {
         if std::thread::panicking() {
             self.data.keep();
         }
-        let Running {
-            etcd,
-            api_server,
-            manager,
-        } = std::mem::take(self.running.get_mut());
+        let Running { etcd, api_server, manager } = std::mem::take(self.running.get_mut());
         drop(manager);
         drop(api_server);
         drop(etcd);
@@ -320,10 +289,7 @@ async fn answers(client: &kube::Client, path: &str) -> bool {
     let Ok(request) = Request::get(path).body(Vec::new()) else {
         return false;
     };
-    matches!(
-        tokio::time::timeout(ONE_PROBE, client.request_text(request)).await,
-        Ok(Ok(_))
-    )
+    matches!(tokio::time::timeout(ONE_PROBE, client.request_text(request)).await, Ok(Ok(_)))
 }
 
 async fn stop(child: Option<Child>) -> Result<(), DevError> {

@@ -33,18 +33,10 @@ impl DataDir {
         let root = root()?;
         let _one_at_a_time = lock(&root.join(".lock"))?;
         sweep(&root);
-        let path = root.join(format!(
-            "{}-{:08x}",
-            std::process::id(),
-            rand::random::<u32>()
-        ));
+        let path = root.join(format!("{}-{:08x}", std::process::id(), rand::random::<u32>()));
         private_dir(&path)?;
         let owner = lock(&path.join(OWNER))?;
-        Ok(Self {
-            path,
-            keep: AtomicBool::new(false),
-            _owner: owner,
-        })
+        Ok(Self { path, keep: AtomicBool::new(false), _owner: owner })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -62,10 +54,7 @@ impl Drop for DataDir {
             // Logs are worth a look; the database is large and says little.
             let _ = std::fs::remove_dir_all(self.path.join("etcd"));
             if File::create(self.path.join(KEPT)).is_ok() {
-                say(&format!(
-                    "logs are kept for a day in {}",
-                    self.path.display()
-                ));
+                say(&format!("logs are kept for a day in {}", self.path.display()));
             }
         } else {
             let _ = std::fs::remove_dir_all(&self.path);
@@ -92,10 +81,7 @@ impl Port {
             let path = folder.join(number.to_string());
             let file = open(&path)?;
             if file.try_lock().is_ok() && TcpListener::bind((Ipv4Addr::LOCALHOST, number)).is_ok() {
-                return Ok(Self {
-                    number,
-                    _lease: file,
-                });
+                return Ok(Self { number, _lease: file });
             }
         }
         Err(DevError::NoPort(PORTS.start, PORTS.end))
@@ -117,10 +103,7 @@ fn root() -> Result<PathBuf, DevError> {
     let is = std::fs::symlink_metadata(&root).map_err(DevError::io("look at", &root))?;
     if !is.is_dir() || is.uid() != uid || is.mode() & 0o077 != 0 {
         let source = std::io::Error::other("it is not a folder that this user alone can enter");
-        return Err(DevError::Io {
-            doing: format!("use {}", root.display()),
-            source,
-        });
+        return Err(DevError::Io { doing: format!("use {}", root.display()), source });
     }
     Ok(root)
 }
@@ -145,10 +128,7 @@ fn sweep(root: &Path) {
 }
 
 pub(super) fn private_dir(path: &Path) -> Result<(), DevError> {
-    DirBuilder::new()
-        .mode(0o700)
-        .create(path)
-        .map_err(DevError::io("create", path))
+    DirBuilder::new().mode(0o700).create(path).map_err(DevError::io("create", path))
 }
 
 /// Open and lock a file; waits for whoever has it.
@@ -168,11 +148,7 @@ pub(super) fn lock_or(path: &Path, waiting: impl FnOnce()) -> Result<File, DevEr
 }
 
 fn open(path: &Path) -> Result<File, DevError> {
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(path);
+    let file = OpenOptions::new().create(true).truncate(false).write(true).open(path);
     file.map_err(DevError::io("open", path))
 }
 
@@ -184,14 +160,7 @@ mod tests {
     fn what_dead_owners_left_goes_and_what_is_owned_or_kept_stays() {
         let root = std::env::temp_dir().join(format!("onfido-sweep-{:x}", rand::random::<u64>()));
         private_dir(&root).unwrap();
-        for name in [
-            "ports",
-            "alive",
-            "dead",
-            "half-made",
-            "kept",
-            "kept-too-long",
-        ] {
+        for name in ["ports", "alive", "dead", "half-made", "kept", "kept-too-long"] {
             private_dir(&root.join(name)).unwrap();
         }
         let alive = lock(&root.join("alive").join(OWNER)).unwrap();
@@ -204,9 +173,7 @@ mod tests {
         kept.set_modified(long_ago).unwrap();
 
         sweep(&root);
-        let left = std::fs::read_dir(&root)
-            .unwrap()
-            .map(|e| e.unwrap().file_name().into_string().unwrap());
+        let left = std::fs::read_dir(&root).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
         let mut left: Vec<_> = left.collect();
         left.sort();
         assert_eq!(left, ["alive", "kept", "ports"]);

@@ -25,25 +25,11 @@ pub enum DevError {
     )]
     NoGo { wanted: String, why: String },
     #[error("building {wanted} failed ({status}); log: {log:?}; its end:\n{tail}")]
-    Build {
-        wanted: String,
-        status: String,
-        log: PathBuf,
-        tail: String,
-    },
+    Build { wanted: String, status: String, log: PathBuf, tail: String },
     #[error("{name} ended early ({status}); log: {log:?}; its end:\n{tail}")]
-    Exited {
-        name: String,
-        status: String,
-        log: PathBuf,
-        tail: String,
-    },
+    Exited { name: String, status: String, log: PathBuf, tail: String },
     #[error("{what} after {seconds} s; logs: {logs:?}")]
-    Deadline {
-        what: String,
-        seconds: u64,
-        logs: PathBuf,
-    },
+    Deadline { what: String, seconds: u64, logs: PathBuf },
     #[error("no user named {0:?} in this control plane")]
     UnknownUser(String),
     #[error("user {0:?} cannot be written to a token file: no commas, quotes or line breaks")]

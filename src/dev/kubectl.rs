@@ -18,17 +18,9 @@ impl ControlPlane {
 
     /// Run kubectl as a user, perhaps with something to read (`-f -`). Kubectl's own failures are in
     /// the output's status; an error is only given if it could not run or did not end.
-    pub async fn kubectl_as(
-        &self,
-        user: &str,
-        args: &[&str],
-        stdin: Option<&[u8]>,
-    ) -> Result<Output, DevError> {
+    pub async fn kubectl_as(&self, user: &str, args: &[&str], stdin: Option<&[u8]>) -> Result<Output, DevError> {
         let program = self.program(Program::Kubectl).await?;
-        let io = |source| DevError::Io {
-            doing: format!("run {}", program.display()),
-            source,
-        };
+        let io = |source| DevError::Io { doing: format!("run {}", program.display()), source };
         let mut child = Command::new(&program)
             .args(args)
             .env("KUBECONFIG", self.kubeconfig_of(user)?)
@@ -36,11 +28,7 @@ impl ControlPlane {
             .env("HOME", self.folder())
             .env("KUBECACHEDIR", self.folder().join("kubectl-cache"))
             .env("KUBERC", "off")
-            .stdin(if stdin.is_some() {
-                Stdio::piped()
-            } else {
-                Stdio::null()
-            })
+            .stdin(if stdin.is_some() { Stdio::piped() } else { Stdio::null() })
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true)

@@ -36,19 +36,13 @@ impl Launch {
             .text("--initial-advertise-peer-urls", peer)
             .text("--initial-cluster", &format!("default={peer}"))
             .text("--log-level", "warn")
-            .text(
-                "--unsafe-no-fsync",
-                &self.options.unsafe_no_fsync.to_string(),
-            );
+            .text("--unsafe-no-fsync", &self.options.unsafe_no_fsync.to_string());
         self.start("etcd", program, args)
     }
 
     pub(super) fn api_server(&self, program: &Path) -> Start {
         let mut args = Args::default()
-            .text(
-                "--etcd-servers",
-                &format!("http://127.0.0.1:{}", self.etcd_port.number()),
-            )
+            .text("--etcd-servers", &format!("http://127.0.0.1:{}", self.etcd_port.number()))
             .text("--bind-address", "127.0.0.1")
             .text("--secure-port", &self.api_port.number().to_string())
             // Nobody routes to this server, and endpoints may not be loopback addresses.
@@ -58,14 +52,8 @@ impl Launch {
             .file("--tls-cert-file", self.folder.join(pki::SERVER_CERT))
             .file("--tls-private-key-file", self.folder.join(pki::SERVER_KEY))
             .text("--service-account-issuer", "https://kubernetes.default.svc")
-            .file(
-                "--service-account-key-file",
-                self.folder.join(pki::SERVICE_ACCOUNT_PUBLIC),
-            )
-            .file(
-                "--service-account-signing-key-file",
-                self.folder.join(pki::SERVICE_ACCOUNT_KEY),
-            )
+            .file("--service-account-key-file", self.folder.join(pki::SERVICE_ACCOUNT_PUBLIC))
+            .file("--service-account-signing-key-file", self.folder.join(pki::SERVICE_ACCOUNT_KEY))
             .text("--service-cluster-ip-range", SERVICES)
             .file("--token-auth-file", self.tokens())
             .text("--authorization-mode", "RBAC")
@@ -90,10 +78,7 @@ impl Launch {
             .text("--bind-address", "127.0.0.1")
             .text("--secure-port", &self.manager_port.number().to_string())
             .file("--cert-dir", self.folder.join("manager"))
-            .file(
-                "--service-account-private-key-file",
-                self.folder.join(pki::SERVICE_ACCOUNT_KEY),
-            )
+            .file("--service-account-private-key-file", self.folder.join(pki::SERVICE_ACCOUNT_KEY))
             .file("--root-ca-file", self.folder.join(pki::CA))
             .text("--use-service-account-credentials", "true")
             .text("--leader-elect", "false");
@@ -103,26 +88,14 @@ impl Launch {
     /// What the API server reads: who may come in, and what to record.
     pub(super) fn write_files(&self, users: &[User]) -> Result<(), DevError> {
         let mut tokens = String::new();
-        for User {
-            name,
-            token,
-            groups,
-        } in users
-        {
+        for User { name, token, groups } in users {
             let all = [name, token].into_iter().chain(groups);
-            if name.contains('/')
-                || all
-                    .into_iter()
-                    .any(|text| text.contains([',', '"', '\n', '\r']))
-            {
+            if name.contains('/') || all.into_iter().any(|text| text.contains([',', '"', '\n', '\r'])) {
                 return Err(DevError::BadUser(name.clone()));
             }
             tokens += &format!("{token},{name},{name},\"{}\"\n", groups.join(","));
         }
-        for (path, text) in [
-            (self.tokens(), tokens.as_str()),
-            (self.audit_policy(), POLICY),
-        ] {
+        for (path, text) in [(self.tokens(), tokens.as_str()), (self.audit_policy(), POLICY)] {
             std::fs::write(&path, text).map_err(DevError::io("write", &path))?;
         }
         Ok(())

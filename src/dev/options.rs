@@ -27,14 +27,7 @@ impl Options {
     pub fn new(shim: impl Into<PathBuf>, tools: impl Into<PathBuf>) -> Self {
         let (shim, tools) = (shim.into(), tools.into());
         let users = Vec::new();
-        Self {
-            shim,
-            tools,
-            unsafe_no_fsync: false,
-            audit: true,
-            controller_manager: false,
-            users,
-        }
+        Self { shim, tools, unsafe_no_fsync: false, audit: true, controller_manager: false, users }
     }
 }
 
@@ -51,24 +44,13 @@ impl User {
     pub fn new(name: &str, groups: &[&str]) -> Self {
         let token = format!("{:032x}", rand::random::<u128>());
         let groups = groups.iter().map(|group| (*group).to_owned()).collect();
-        Self {
-            name: name.to_owned(),
-            token,
-            groups,
-        }
+        Self { name: name.to_owned(), token, groups }
     }
 }
 
 impl std::fmt::Debug for User {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self {
-            name,
-            token: _,
-            groups,
-        } = self;
-        f.debug_struct("User")
-            .field("name", name)
-            .field("groups", groups)
-            .finish_non_exhaustive()
+        let Self { name, token: _, groups } = self;
+        f.debug_struct("User").field("name", name).field("groups", groups).finish_non_exhaustive()
     }
 }

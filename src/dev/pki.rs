@@ -2,10 +2,7 @@
 
 use std::path::Path;
 
-use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
-    KeyPair, KeyUsagePurpose,
-};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose};
 
 use super::DevError;
 
@@ -16,22 +13,13 @@ pub(super) const SERVICE_ACCOUNT_KEY: &str = "service-account.key";
 pub(super) const SERVICE_ACCOUNT_PUBLIC: &str = "service-account.pub";
 
 /// Names a client may call the API server by: here, and as a Pod would.
-const NAMES: [&str; 5] = [
-    "127.0.0.1",
-    "localhost",
-    "kubernetes",
-    "kubernetes.default",
-    "kubernetes.default.svc",
-];
+const NAMES: [&str; 5] = ["127.0.0.1", "localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc"];
 
 /// Write them all into the folder; returns the CA as PEM.
 pub(super) fn write(folder: &Path) -> Result<String, DevError> {
     let mut params = named("onfido-operator-dev-ca", Vec::new())?;
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-    params.key_usages = vec![
-        KeyUsagePurpose::KeyCertSign,
-        KeyUsagePurpose::DigitalSignature,
-    ];
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
     let ca = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
 
     // The API server could sign its own certificate, but then it would be a leaf and a CA at once,
@@ -63,8 +51,6 @@ pub(super) fn write(folder: &Path) -> Result<String, DevError> {
 fn named(common_name: &str, names: Vec<String>) -> Result<CertificateParams, DevError> {
     let mut params = CertificateParams::new(names)?;
     params.distinguished_name = rcgen::DistinguishedName::new();
-    params
-        .distinguished_name
-        .push(DnType::CommonName, common_name);
+    params.distinguished_name.push(DnType::CommonName, common_name);
     Ok(params)
 }

@@ -15,8 +15,8 @@ use super::{
     timing::LOOKS_BEFORE_ABSENT,
     verdict,
     verification::{
-        Accepted, VerificationPlan, acceptable, adopt, beside, intend_applicant, look, nothing, oldest, perform, refused, start_run, started,
-        willing,
+        Accepted, VerificationPlan, acceptable, adopt, beside, intend_applicant, look, nothing, oldest, perform, refused, start_run,
+        started, willing,
     },
 };
 

@@ -6,8 +6,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::{
     api::{
-        AttributeResult, AttributeVerdict, Basis, BasisAttribute, CaptureStatus, ConditionStatus, ConditionType, IdentityVerificationStatus, Inline, OnfidoProviderSpec,
-        Operation, OperationKind, Phase, Reason, Requirement, SecretRef,
+        AttributeResult, AttributeVerdict, Basis, BasisAttribute, CaptureStatus, ConditionStatus, ConditionType,
+        IdentityVerificationStatus, Inline, OnfidoProviderSpec, Operation, OperationKind, Phase, Reason, Requirement, SecretRef,
     },
     onfido::{
         model::{ApplicantField, ApplicantId, Consent, ConsentName, NewApplicant, NewWorkflowRun, WorkflowId, WorkflowRun, WorkflowRunId},
@@ -182,9 +182,8 @@ pub(super) fn oldest<'a>(runs: impl Iterator<Item = &'a WorkflowRun>) -> Option<
 
 /// Reports every run but the one that is used.
 pub(super) fn beside(used: &WorkflowRun, all: &[WorkflowRun]) -> Vec<Notice> {
-    let message = |other: &str| {
-        format!("run {other} exists beside {}, which is used; it was paid for and cannot be cancelled", used.id.as_str())
-    };
+    let message =
+        |other: &str| format!("run {other} exists beside {}, which is used; it was paid for and cannot be cancelled", used.id.as_str());
     let others = all.iter().filter(|other| other.id != used.id);
     others.map(|other| Notice { kind: NoticeKind::ExtraRun, message: message(other.id.as_str()) }).collect()
 }
@@ -340,9 +339,8 @@ fn confirm(o: &Observed, now: Timestamp, basis: &Basis, attributes: &Attributes,
         if o.status.phase == Phase::Approved {
             let fresh = verdict::results(run, basis);
             // By the vendor's words alone: a value that is changed at the moment must not hide that they are worse.
-            let stands = |results: &[AttributeResult]| {
-                verdict::judge(Phase::Approved, basis, &mut results.to_vec(), &[]).0 == ConditionStatus::True
-            };
+            let stands =
+                |results: &[AttributeResult]| verdict::judge(Phase::Approved, basis, &mut results.to_vec(), &[]).0 == ConditionStatus::True;
             revoked |= verdict::phase_of(&run.status) != Some(Phase::Approved) || (stands(&results) && !stands(&fresh));
             for old in results.iter_mut().filter(|old| old.result == AttributeVerdict::Clear) {
                 old.result = fresh.iter().find(|new| new.name == old.name).map_or(AttributeVerdict::NotCompared, |new| new.result);

@@ -30,11 +30,7 @@ pub async fn control_plane() -> &'static ControlPlane {
         let started = ControlPlane::start(options()).await;
         if let Ok(shared) = &started {
             // Shown if the test that started it fails.
-            eprintln!(
-                "control plane in {} after {:?}",
-                shared.folder().display(),
-                since.elapsed()
-            );
+            eprintln!("control plane in {} after {:?}", shared.folder().display(), since.elapsed());
         }
         started.map_err(|error| format!("{error}: {:?}", std::error::Error::source(&error)))
     };
@@ -47,19 +43,7 @@ pub async fn control_plane() -> &'static ControlPlane {
 /// A new namespace; its name begins with the given word.
 pub async fn namespace(of: &ControlPlane, word: &str) -> String {
     let namespaces = Api::<Namespace>::all(of.client(ADMIN).unwrap());
-    let metadata = ObjectMeta {
-        generate_name: Some(format!("{word}-")),
-        ..ObjectMeta::default()
-    };
-    let namespace = Namespace {
-        metadata,
-        ..Namespace::default()
-    };
-    namespaces
-        .create(&PostParams::default(), &namespace)
-        .await
-        .unwrap()
-        .metadata
-        .name
-        .unwrap()
+    let metadata = ObjectMeta { generate_name: Some(format!("{word}-")), ..ObjectMeta::default() };
+    let namespace = Namespace { metadata, ..Namespace::default() };
+    namespaces.create(&PostParams::default(), &namespace).await.unwrap().metadata.name.unwrap()
 }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::post;
-use onfido_operator::webhook::serve::{BindError, bind, serve};
 use onfido_operator::webhook::Limits;
+use onfido_operator::webhook::serve::{BindError, bind, serve};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
@@ -40,7 +40,8 @@ async fn a_delivery_is_answered_over_the_wire_and_the_connection_closed() {
     let body = completed("foreign", &[]);
     let signature = signed(&rig.path(), TOKEN, &body).headers()["x-sha2-signature"].to_str().unwrap().to_owned();
     let mut stream = TcpStream::connect(address).await.unwrap();
-    let head = format!("POST {} HTTP/1.1\r\nhost: x\r\nx-sha2-signature: {signature}\r\ncontent-length: {}\r\n\r\n", rig.path(), body.len());
+    let head =
+        format!("POST {} HTTP/1.1\r\nhost: x\r\nx-sha2-signature: {signature}\r\ncontent-length: {}\r\n\r\n", rig.path(), body.len());
     stream.write_all(&[head.as_bytes(), &body].concat()).await.unwrap();
     assert!(rest(&mut stream).await.starts_with("HTTP/1.1 200 "));
     stop.cancel();

@@ -44,10 +44,7 @@ impl Assets {
     /// Where this program is; an error if it was not among those looked for.
     pub fn path(&self, program: Program) -> Result<&Path, DevError> {
         let path = self.0.get(&program).map(PathBuf::as_path);
-        path.ok_or_else(|| DevError::NoGo {
-            wanted: program.name().to_owned(),
-            why: "it was not asked for".to_owned(),
-        })
+        path.ok_or_else(|| DevError::NoGo { wanted: program.name().to_owned(), why: "it was not asked for".to_owned() })
     }
 
     pub(super) fn add(&mut self, other: Self) {
@@ -55,11 +52,7 @@ impl Assets {
     }
 
     fn missing(&self, wanted: &[Program]) -> Vec<Program> {
-        wanted
-            .iter()
-            .copied()
-            .filter(|program| !self.0.contains_key(program))
-            .collect()
+        wanted.iter().copied().filter(|program| !self.0.contains_key(program)).collect()
     }
 
     /// Take from this folder what is wanted and not there yet.
@@ -77,8 +70,7 @@ impl Assets {
 /// The first time this can take minutes, and says so.
 pub async fn find(tools: &Path, wanted: &[Program]) -> Result<Assets, DevError> {
     let mut assets = Assets::default();
-    if let Some(folder) = std::env::var_os("KUBEBUILDER_ASSETS").filter(|folder| !folder.is_empty())
-    {
+    if let Some(folder) = std::env::var_os("KUBEBUILDER_ASSETS").filter(|folder| !folder.is_empty()) {
         given(&mut assets, Path::new(&folder), wanted)?;
     }
     let Some(cache) = Cache::find()? else {
@@ -96,10 +88,7 @@ pub async fn find(tools: &Path, wanted: &[Program]) -> Result<Assets, DevError> 
     // Whoever had the lock may have got what we want.
     cache.look(&mut assets, wanted);
     let missing = assets.missing(wanted);
-    if missing
-        .iter()
-        .any(|program| prebuilt::HAS.contains(program))
-    {
+    if missing.iter().any(|program| prebuilt::HAS.contains(program)) {
         match prebuilt::get(&cache).await {
             Ok(()) => cache.look(&mut assets, wanted),
             Err(error) => say(&format!("{error}; building from source instead")),
@@ -120,18 +109,11 @@ pub async fn find(tools: &Path, wanted: &[Program]) -> Result<Assets, DevError> 
 fn given(assets: &mut Assets, folder: &Path, wanted: &[Program]) -> Result<(), DevError> {
     assets.look_in(folder, wanted);
     let base = [Program::KubeApiserver, Program::Etcd];
-    let missing: Vec<_> = assets
-        .missing(wanted)
-        .into_iter()
-        .filter(|program| base.contains(program))
-        .collect();
+    let missing: Vec<_> = assets.missing(wanted).into_iter().filter(|program| base.contains(program)).collect();
     if missing.is_empty() {
         return Ok(());
     }
-    Err(DevError::KubebuilderAssets {
-        folder: folder.to_owned(),
-        missing: names(&missing),
-    })
+    Err(DevError::KubebuilderAssets { folder: folder.to_owned(), missing: names(&missing) })
 }
 
 /// What was got before, by version and machine.
@@ -139,11 +121,7 @@ struct Cache(PathBuf);
 
 impl Cache {
     fn find() -> Result<Option<Self>, DevError> {
-        let set = |name| {
-            std::env::var_os(name)
-                .filter(|value| !value.is_empty())
-                .map(PathBuf::from)
-        };
+        let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         let base = set("XDG_CACHE_HOME").filter(|path| path.is_absolute());
         let Some(base) = base.or_else(|| Some(set("HOME")?.join(".cache"))) else {
             return Ok(None);
@@ -174,9 +152,7 @@ impl Cache {
         let path = self.0.join(".lock");
         let waiting = || say("waiting for another process that is getting one");
         let lock = move || data::lock_or(&path, waiting);
-        tokio::task::spawn_blocking(lock)
-            .await
-            .map_err(|_| DevError::Task("locking the cache"))?
+        tokio::task::spawn_blocking(lock).await.map_err(|_| DevError::Task("locking the cache"))?
     }
 
     /// An empty folder for work in progress; call under the lock.
@@ -188,26 +164,18 @@ impl Cache {
             }
         }
         // Never the same name twice: a compiler that outlived its parent may still write to the old.
-        let path = self
-            .0
-            .join(format!("{IN_PROGRESS}{:08x}", rand::random::<u32>()));
+        let path = self.0.join(format!("{IN_PROGRESS}{:08x}", rand::random::<u32>()));
         std::fs::create_dir(&path).map_err(DevError::io("create", &path))?;
         Ok(Scratch(path))
     }
 
     /// Move complete programs to their place, each in one step.
-    fn adopt(
-        &self,
-        version: &str,
-        scratch: &Scratch,
-        programs: &[Program],
-    ) -> Result<(), DevError> {
+    fn adopt(&self, version: &str, scratch: &Scratch, programs: &[Program]) -> Result<(), DevError> {
         let folder = self.folder(version);
         std::fs::create_dir_all(&folder).map_err(DevError::io("create", &folder))?;
         for program in programs {
             let to = folder.join(program.name());
-            std::fs::rename(scratch.0.join(program.name()), &to)
-                .map_err(DevError::io("create", &to))?;
+            std::fs::rename(scratch.0.join(program.name()), &to).map_err(DevError::io("create", &to))?;
         }
         Ok(())
     }
@@ -247,10 +215,7 @@ fn names(programs: &[Program]) -> String {
 }
 
 fn no_go(wanted: &[Program], why: &str) -> DevError {
-    DevError::NoGo {
-        wanted: names(wanted),
-        why: why.to_owned(),
-    }
+    DevError::NoGo { wanted: names(wanted), why: why.to_owned() }
 }
 
 #[cfg(test)]
@@ -263,12 +228,7 @@ mod tests {
         std::fs::create_dir(&folder).unwrap();
         let put = |name: &str| {
             use std::os::unix::fs::OpenOptionsExt;
-            std::fs::File::options()
-                .create_new(true)
-                .write(true)
-                .mode(0o755)
-                .open(folder.join(name))
-                .unwrap()
+            std::fs::File::options().create_new(true).write(true).mode(0o755).open(folder.join(name)).unwrap()
         };
         let wanted = [Program::KubeApiserver, Program::Etcd, Program::Helm];
         let look = || {
@@ -284,11 +244,7 @@ mod tests {
         put("kube-apiserver");
         let assets = look().unwrap();
         assert_eq!(assets.path(Program::Etcd).unwrap(), folder.join("etcd"));
-        assert_eq!(
-            assets.missing(&wanted),
-            [Program::Helm],
-            "that is for the cache to give"
-        );
+        assert_eq!(assets.missing(&wanted), [Program::Helm], "that is for the cache to give");
         std::fs::remove_dir_all(folder).unwrap();
     }
 }

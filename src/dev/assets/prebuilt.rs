@@ -47,17 +47,12 @@ pub(super) async fn get(cache: &Cache) -> Result<(), DevError> {
         return Err(problem("ONFIDO_DEV_OFFLINE=1"));
     }
     let (os, arch) = machine();
-    let expected = SHA_512
-        .iter()
-        .find(|(o, a, _)| (*o, *a) == (os, arch))
-        .map(|(_, _, sum)| *sum);
+    let expected = SHA_512.iter().find(|(o, a, _)| (*o, *a) == (os, arch)).map(|(_, _, sum)| *sum);
     let expected = expected.ok_or_else(|| problem("there is none for this kind of machine"))?;
     let url = format!(
         "https://github.com/kubernetes-sigs/controller-tools/releases/download/envtest-{VERSION}/envtest-{VERSION}-{os}-{arch}.tar.gz"
     );
-    say(&format!(
-        "downloading Kubernetes {VERSION} (about 10 s): {url}"
-    ));
+    say(&format!("downloading Kubernetes {VERSION} (about 10 s): {url}"));
     let scratch = cache.scratch()?;
     let path = scratch.0.join("archive.tar.gz");
     let archive = tokio::time::timeout(DONE_WITHIN, download(&url, &path, expected)).await;
@@ -77,47 +72,28 @@ async fn download(url: &str, path: &Path, expected: &str) -> Result<File, DevErr
         .read_timeout(SILENT_AT_MOST)
         .build()
         .map_err(|error| problem(&plain(&error)))?;
-    let answer = client
-        .get(url)
-        .send()
-        .await
-        .map_err(|error| problem(&plain(&error)))?;
+    let answer = client.get(url).send().await.map_err(|error| problem(&plain(&error)))?;
     if !answer.status().is_success() {
         return Err(problem(&format!("the server answers {}", answer.status())));
     }
     let mut answer = answer;
-    let mut file = File::options()
-        .create_new(true)
-        .read(true)
-        .write(true)
-        .open(path);
+    let mut file = File::options().create_new(true).read(true).write(true).open(path);
     let file = file.as_mut().map_err(|error| problem(&error.to_string()))?;
     let (mut sum, mut size) = (Sha512::new(), 0);
-    while let Some(chunk) = answer
-        .chunk()
-        .await
-        .map_err(|error| problem(&plain(&error)))?
-    {
+    while let Some(chunk) = answer.chunk().await.map_err(|error| problem(&plain(&error)))? {
         size += chunk.len() as u64;
         if size > ARCHIVE_AT_MOST {
             return Err(problem("the archive is far too large"));
         }
         sum.update(&chunk);
-        file.write_all(&chunk)
-            .map_err(|error| problem(&error.to_string()))?;
+        file.write_all(&chunk).map_err(|error| problem(&error.to_string()))?;
     }
-    let found: String = sum
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let found: String = sum.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
     if found != expected {
         return Err(problem("the archive's SHA-512 is not the expected one"));
     }
-    file.seek(SeekFrom::Start(0))
-        .map_err(|error| problem(&error.to_string()))?;
-    file.try_clone()
-        .map_err(|error| problem(&error.to_string()))
+    file.seek(SeekFrom::Start(0)).map_err(|error| problem(&error.to_string()))?;
+    file.try_clone().map_err(|error| problem(&error.to_string()))
 }
 
 /// Only the programs we know, by file name, into a flat folder.
@@ -129,22 +105,14 @@ fn unpack(archive: impl Read, folder: &Path) -> Result<(), DevError> {
         let entry = entry.map_err(bad)?;
         let path = entry.path().map_err(bad)?.into_owned();
         let name = path.file_name();
-        let Some(program) = HAS
-            .into_iter()
-            .find(|program| name.is_some_and(|name| name == program.name()))
-        else {
+        let Some(program) = HAS.into_iter().find(|program| name.is_some_and(|name| name == program.name())) else {
             continue;
         };
         if !entry.header().entry_type().is_file() {
             continue;
         }
         let to = folder.join(program.name());
-        let mut file = File::options()
-            .create_new(true)
-            .write(true)
-            .mode(0o755)
-            .open(to)
-            .map_err(bad)?;
+        let mut file = File::options().create_new(true).write(true).mode(0o755).open(to).map_err(bad)?;
         std::io::copy(&mut entry.take(PROGRAM_AT_MOST), &mut file).map_err(bad)?;
         found.push(program);
     }
@@ -178,16 +146,13 @@ mod tests {
             let mut header = tar::Header::new_gnu();
             header.set_size(text.len() as u64);
             header.set_mode(0o644);
-            archive
-                .append_data(&mut header, path, text.as_bytes())
-                .unwrap();
+            archive.append_data(&mut header, path, text.as_bytes()).unwrap();
         }
         archive.into_inner().unwrap().finish().unwrap()
     }
 
     fn folder(name: &str) -> std::path::PathBuf {
-        let path =
-            std::env::temp_dir().join(format!("onfido-unpack-{name}-{:x}", rand::random::<u64>()));
+        let path = std::env::temp_dir().join(format!("onfido-unpack-{name}-{:x}", rand::random::<u64>()));
         std::fs::create_dir(&path).unwrap();
         path
     }
@@ -196,20 +161,13 @@ mod tests {
     fn an_archive_gives_its_programs_and_nothing_else() {
         let to = folder("whole");
         let bin = "controller-tools/envtest";
-        let files =
-            ["kube-apiserver", "etcd", "kubectl", "README"].map(|name| format!("{bin}/{name}"));
-        let entries: Vec<_> = files
-            .iter()
-            .map(|path| (path.as_str(), path.as_str()))
-            .collect();
+        let files = ["kube-apiserver", "etcd", "kubectl", "README"].map(|name| format!("{bin}/{name}"));
+        let entries: Vec<_> = files.iter().map(|path| (path.as_str(), path.as_str())).collect();
         unpack(archive(&entries).as_slice(), &to).unwrap();
         for program in HAS {
             let path = to.join(program.name());
             assert!(super::super::is_executable(&path));
-            assert_eq!(
-                std::fs::read_to_string(path).unwrap(),
-                format!("{bin}/{}", program.name())
-            );
+            assert_eq!(std::fs::read_to_string(path).unwrap(), format!("{bin}/{}", program.name()));
         }
         assert_eq!(std::fs::read_dir(&to).unwrap().count(), 3);
         std::fs::remove_dir_all(to).unwrap();

@@ -10,18 +10,35 @@ type RuleRow = (Failure, C, R, Retry, bool);
 
 fn table() -> Vec<RuleRow> {
     let (namespace, name, key) = (String::from("shop"), String::from("thing"), String::from("key"));
-    let secret = Failure::SecretNotFound { namespace: namespace.clone(), name: name.clone(), key: Some(key.clone()), for_use: SecretUse::Attributes };
+    let secret = Failure::SecretNotFound {
+        namespace: namespace.clone(),
+        name: name.clone(),
+        key: Some(key.clone()),
+        for_use: SecretUse::Attributes,
+    };
     let token = Failure::TokenInvalid { namespace: namespace.clone(), name: name.clone(), key, fault: "is empty" };
     let allowed = Failure::NamespaceNotAllowed { namespace: namespace.clone(), provider: name.clone() };
     let said = Retry::AsTold(Some(secs(7)));
     vec![
         (Failure::ProviderNotFound { namespace, name: name.clone() }, C::Accepted, R::ProviderNotFound, Retry::OnChange, false),
         (allowed, C::Accepted, R::NamespaceNotAllowed, Retry::Slowly, false),
-        (Failure::ProviderNotReady { provider: name.clone(), reason: "Unauthorized".into() }, C::Accepted, R::ProviderNotReady, Retry::OnChange, false),
+        (
+            Failure::ProviderNotReady { provider: name.clone(), reason: "Unauthorized".into() },
+            C::Accepted,
+            R::ProviderNotReady,
+            Retry::OnChange,
+            false,
+        ),
         (secret, C::Accepted, R::SecretNotFound, Retry::Backoff, false),
         (token, C::Accepted, R::TokenInvalid, Retry::Backoff, false),
         (Failure::AttributeMissing { name: name.clone() }, C::Accepted, R::AttributeMissing, Retry::Backoff, true),
-        (Failure::AttributeInvalid { name: name.clone(), fault: FieldFault::NotADate }, C::Accepted, R::AttributeInvalid, Retry::Backoff, true),
+        (
+            Failure::AttributeInvalid { name: name.clone(), fault: FieldFault::NotADate },
+            C::Accepted,
+            R::AttributeInvalid,
+            Retry::Backoff,
+            true,
+        ),
         (Failure::AttributeNotMapped { name: name.clone() }, C::Accepted, R::AttributeNotMapped, Retry::OnChange, true),
         (Failure::AttributeChanged { names: vec![name.clone()] }, C::Accepted, R::AttributeChanged, Retry::Backoff, true),
         (Failure::InlineForbidden { name: name.clone() }, C::Accepted, R::InlineForbidden, Retry::OnChange, true),
@@ -58,8 +75,14 @@ fn each_failure_has_its_rule() {
 fn a_failure_names_what_to_look_at() {
     for (failure, part) in [
         (Failure::ProviderNotFound { namespace: "identity".into(), name: "onfido".into() }, "identity/onfido"),
-        (Failure::SecretNotFound { namespace: "shop".into(), name: "s".into(), key: Some("k".into()), for_use: SecretUse::Webhook }, "shop/s, key k, is missing or not labelled onfido-operator.dev/use: webhook"),
-        (Failure::SecretNotFound { namespace: "shop".into(), name: "s".into(), key: None, for_use: SecretUse::Attributes }, "shop/s is missing"),
+        (
+            Failure::SecretNotFound { namespace: "shop".into(), name: "s".into(), key: Some("k".into()), for_use: SecretUse::Webhook },
+            "shop/s, key k, is missing or not labelled onfido-operator.dev/use: webhook",
+        ),
+        (
+            Failure::SecretNotFound { namespace: "shop".into(), name: "s".into(), key: None, for_use: SecretUse::Attributes },
+            "shop/s is missing",
+        ),
         (Failure::RequestRefused { fields: vec!["email".into(), "dob".into()] }, "fields email, dob"),
         (Failure::AttributeInvalid { name: "birthdate".into(), fault: FieldFault::NotADate }, "attribute birthdate is not a date"),
     ] {

@@ -74,7 +74,15 @@ fn a_run_is_looked_at_when_it_is_time_or_the_vendor_rings() {
             "a suspended object is not looked at",
             with(open("awaiting_input"), |o| (o.spec.suspend, o.generation) = (true, 2)),
             4000,
-            ["", "AwaitingInput", "Completed=False/Suspended Ready=True/Started CaptureReady=True/AwaitingInput", "", "Fields", "OnChange", ""],
+            [
+                "",
+                "AwaitingInput",
+                "Completed=False/Suspended Ready=True/Started CaptureReady=True/AwaitingInput",
+                "",
+                "Fields",
+                "OnChange",
+                "",
+            ],
         ),
         Row(
             "nor one of a suspended provider",
@@ -146,10 +154,31 @@ fn a_look_at_an_open_run_notes_what_the_vendor_says() {
     };
     check(vec![
         row("still waiting", "awaiting_input", "awaiting_input", "AwaitingInput", "CaptureReady=True/AwaitingInput", "+3600"),
-        row("captured", "awaiting_input", "processing", "Processing", "CaptureReady=False/CaptureFinished Completed=False/Processing", "+3"),
-        row("waiting for the client's own task", "awaiting_input", "awaiting_client_input", "Processing", "Completed=False/Processing", "+3"),
+        row(
+            "captured",
+            "awaiting_input",
+            "processing",
+            "Processing",
+            "CaptureReady=False/CaptureFinished Completed=False/Processing",
+            "+3",
+        ),
+        row(
+            "waiting for the client's own task",
+            "awaiting_input",
+            "awaiting_client_input",
+            "Processing",
+            "Completed=False/Processing",
+            "+3",
+        ),
         row("in review", "processing", "review", "InReview", "Completed=False/InReview Verified=Unknown/Pending", "+3600"),
-        row("a word nobody knows changes no phase", "awaiting_input", "awaiting_robot", "AwaitingInput", "Completed=False/AwaitingInput", "+3600"),
+        row(
+            "a word nobody knows changes no phase",
+            "awaiting_input",
+            "awaiting_robot",
+            "AwaitingInput",
+            "Completed=False/AwaitingInput",
+            "+3600",
+        ),
         row("nor does free text", "processing", "Nobody Invented", "Processing", "Completed=False/Processing", "+70"),
         row("back to the person", "processing", "awaiting_input", "AwaitingInput", "CaptureReady=True/AwaitingInput", "+3600"),
     ]);
@@ -216,7 +245,12 @@ fn trouble_with_an_open_run_shows_and_takes_nothing_back() {
         foreign("another workflow's is not", json!({"workflow_id": "workflow-2"})),
         foreign("one without our tag is not", json!({"tags": ["onfido-operator.0.1"]})),
         foreign("one without tags is not", json!({"tags": null})),
-        Row("values that cannot be read hold up the verdict", unread, 50, ["", "Processing", "Completed=False/Unreachable", "", "Fields", "Backoff", ""]),
+        Row(
+            "values that cannot be read hold up the verdict",
+            unread,
+            50,
+            ["", "Processing", "Completed=False/Unreachable", "", "Fields", "Backoff", ""],
+        ),
     ]);
     // The trouble is not forgotten by the next pass, and the next look is minutes away, not an hour.
     let mut o = with(open("awaiting_input"), |o| o.facts.run = Some(Ok(Box::new(run("approved", json!({"tags": []}))))));

@@ -51,7 +51,12 @@ fn an_ambiguous_answer_keeps_the_operation_and_waits() {
             100_000,
             ["", "Pending", "=", "StartRun 0 0", "Fields", "+1", ""],
         ),
-        Row("then the vendor is asked", doubted(run_intended()), 80, ["LookForRun of applicant", "Pending", "=", "StartRun 0 0", "Fields", "OnChange", ""]),
+        Row(
+            "then the vendor is asked",
+            doubted(run_intended()),
+            80,
+            ["LookForRun of applicant", "Pending", "=", "StartRun 0 0", "Fields", "OnChange", ""],
+        ),
         Row(
             "whoever looked before us had waited",
             with(run_intended(), |o| {
@@ -124,7 +129,15 @@ fn a_run_is_missing_only_after_three_looks_over_five_minutes() {
             "after it a human must act, and the vendor is asked every hour",
             missing(3, 2, 80),
             1_000_000,
-            ["", "Pending", "Submitted=False/VendorAmbiguous Ready=False/VendorAmbiguous Stalled=True/VendorAmbiguous", "StartRun 3 3", "Operation nonce-1+", "+3600", "Stalled"],
+            [
+                "",
+                "Pending",
+                "Submitted=False/VendorAmbiguous Ready=False/VendorAmbiguous Stalled=True/VendorAmbiguous",
+                "StartRun 3 3",
+                "Operation nonce-1+",
+                "+3600",
+                "Stalled",
+            ],
         ),
         Row(
             "a look that fails does not count",
@@ -158,14 +171,37 @@ fn a_stall_lasts_until_the_run_is_found() {
     let later = |facts| with(doubted(stalled.clone()), |o| o.facts.looked = facts);
     check(vec![
         Row("meanwhile", stalled.clone(), 1_000_001, ["", "Pending", "=", "StartRun 3 3", "Fields", "+3599", ""]),
-        Row("an edit does not end it", with(stalled.clone(), |o| o.generation = 2), 1_000_001, ["", "Pending", says, "StartRun 3 3", "Fields", "+3599", ""]),
-        Row("nor a look that fails", later(Some(Err(Failure::Unreachable))), 1_003_600, ["", "Pending", says, "StartRun 3 3", "Fields", "Backoff", ""]),
-        Row("nor one in vain, which tells nobody twice", later(looked(vec![])), 1_003_600, ["", "Pending", says, "StartRun 3 4", "Operation nonce-1+", "+3600", ""]),
+        Row(
+            "an edit does not end it",
+            with(stalled.clone(), |o| o.generation = 2),
+            1_000_001,
+            ["", "Pending", says, "StartRun 3 3", "Fields", "+3599", ""],
+        ),
+        Row(
+            "nor a look that fails",
+            later(Some(Err(Failure::Unreachable))),
+            1_003_600,
+            ["", "Pending", says, "StartRun 3 3", "Fields", "Backoff", ""],
+        ),
+        Row(
+            "nor one in vain, which tells nobody twice",
+            later(looked(vec![])),
+            1_003_600,
+            ["", "Pending", says, "StartRun 3 4", "Operation nonce-1+", "+3600", ""],
+        ),
         Row(
             "the run does",
             later(looked(vec![run("processing", json!({}))])),
             1_003_600,
-            ["", "Processing", "Stalled=False/Progressing Submitted=True/Started Ready=True/Started", "", "Operation nonce-1+", "+-1003597", ""],
+            [
+                "",
+                "Processing",
+                "Stalled=False/Progressing Submitted=True/Started Ready=True/Started",
+                "",
+                "Operation nonce-1+",
+                "+-1003597",
+                "",
+            ],
         ),
     ]);
     let since = |o: &IdentityVerificationStatus| o.conditions.iter().find(|c| c.type_ == "Stalled").unwrap().last_transition_time.clone();
@@ -184,7 +220,12 @@ fn an_applicant_is_never_looked_for_but_its_run_is() {
     };
     let (o, _) = tried(0, 80);
     check(vec![
-        Row("it is waited for", with(o.clone(), |o| o.memory = Memory::default()), 80, ["", "Pending", "=", "CreateApplicant 0 0", "Fields", "+80", ""]),
+        Row(
+            "it is waited for",
+            with(o.clone(), |o| o.memory = Memory::default()),
+            80,
+            ["", "Pending", "=", "CreateApplicant 0 0", "Fields", "+80", ""],
+        ),
         Row("by the recorded time too", o.clone(), 79, ["", "Pending", "=", "CreateApplicant 0 0", "Fields", "+1", ""]),
         Row(
             "what is asked for is read anew",
@@ -220,14 +261,25 @@ fn an_applicant_is_never_looked_for_but_its_run_is() {
             "otherwise it is created again, and the possible orphan is reported",
             o,
             80,
-            ["CreateApplicant", "Pending", "Submitted=False/Recovering", "CreateApplicant 1 0", "Operation nonce-1", "OnChange", "PossibleOrphanApplicant"],
+            [
+                "CreateApplicant",
+                "Pending",
+                "Submitted=False/Recovering",
+                "CreateApplicant 1 0",
+                "Operation nonce-1",
+                "OnChange",
+                "PossibleOrphanApplicant",
+            ],
         ),
         Row("ever more rarely: five minutes", tried(1, 0).0, 299, ["", "Pending", "=", "CreateApplicant 1 0", "Fields", "+1", ""]),
         Row("an hour", tried(2, 0).0, 3599, ["", "Pending", "=", "CreateApplicant 2 0", "Fields", "+1", ""]),
         Row("six hours", tried(3, 0).0, 21599, ["", "Pending", "=", "CreateApplicant 3 0", "Fields", "+1", ""]),
-        Row("and no longer", tried(9, 0).0, 21600, [
-            "CreateApplicant", "Pending", "", "CreateApplicant 10 0", "Operation nonce-1", "OnChange", "PossibleOrphanApplicant",
-        ]),
+        Row(
+            "and no longer",
+            tried(9, 0).0,
+            21600,
+            ["CreateApplicant", "Pending", "", "CreateApplicant 10 0", "Operation nonce-1", "OnChange", "PossibleOrphanApplicant"],
+        ),
     ]);
     let notice = step(&tried(0, 80).0, 80).notices.remove(0).message;
     assert!(notice.contains(TAG) && notice.contains(&t(0).to_string()) && notice.contains(&t(80).to_string()), "{notice}");

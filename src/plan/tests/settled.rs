@@ -44,7 +44,15 @@ fn every_edit_is_judged_and_then_acknowledged() {
             "another value",
             with(settled("approved"), |o| edit(o, edited())),
             200,
-            ["", "Approved", "Verified=False/AttributeChanged Completed=True/OutcomeReported Ready=True/Started", "", "Fields", "OnChange", "Revoked"],
+            [
+                "",
+                "Approved",
+                "Verified=False/AttributeChanged Completed=True/OutcomeReported Ready=True/Started",
+                "",
+                "Fields",
+                "OnChange",
+                "Revoked",
+            ],
         ),
         Row(
             "another value of a declined person changes nothing",
@@ -100,9 +108,12 @@ fn a_delivery_after_the_verdict_can_only_take_it_back() {
     };
     let same = |name, o, phase, says, notices| Row(name, o, 200, ["", phase, says, "", "Fields", "OnChange", notices]);
     check(vec![
-        Row("values first", with(settled("approved"), |o| (ring(o), o.facts.attributes = None).1), 200, [
-            "ReadAttributes", "Approved", "=", "", "Fields", "OnChange", "",
-        ]),
+        Row(
+            "values first",
+            with(settled("approved"), |o| (ring(o), o.facts.attributes = None).1),
+            200,
+            ["ReadAttributes", "Approved", "=", "", "Fields", "OnChange", ""],
+        ),
         Row("then the run", with(settled("approved"), ring), 200, ["ReadRun", "Approved", "=", "", "Fields", "OnChange", ""]),
         Row(
             "while suspended the bell waits",
@@ -123,10 +134,28 @@ fn a_delivery_after_the_verdict_can_only_take_it_back() {
             ["", "Approved", "=", "", "Fields", "Backoff", ""],
         ),
         same("confirmed", rung("approved", "approved", json!({})), "Approved", "Verified=True/Verified", ""),
-        same("declined after all", rung("approved", "declined", json!({})), "Approved", "Verified=False/Revoked Completed=True/OutcomeReported", "Revoked"),
+        same(
+            "declined after all",
+            rung("approved", "declined", json!({})),
+            "Approved",
+            "Verified=False/Revoked Completed=True/OutcomeReported",
+            "Revoked",
+        ),
         same("a worse comparison", rung("approved", "approved", compared("consider")), "Approved", "Verified=False/Revoked", "Revoked"),
-        same("a comparison that is gone", rung("approved", "approved", json!({"output": null})), "Approved", "Verified=False/Revoked", "Revoked"),
-        same("an approval after a refusal is not believed", rung("declined", "approved", json!({})), "Declined", "Verified=False/Declined", ""),
+        same(
+            "a comparison that is gone",
+            rung("approved", "approved", json!({"output": null})),
+            "Approved",
+            "Verified=False/Revoked",
+            "Revoked",
+        ),
+        same(
+            "an approval after a refusal is not believed",
+            rung("declined", "approved", json!({})),
+            "Declined",
+            "Verified=False/Declined",
+            "",
+        ),
     ]);
     // What was taken back stays so, whatever is rung later.
     let o = rung("approved", "declined", json!({}));

@@ -178,7 +178,8 @@ impl World {
                 let fate = self.post(nonce);
                 assert!(self.stored.status.applicant_id.is_some());
                 let id = format!("run-{}", self.posts);
-                let more = json!({"id": id, "applicant_id": new.applicant_id.as_str(), "tags": new.tags, "created_at": t(self.now).to_string()});
+                let more =
+                    json!({"id": id, "applicant_id": new.applicant_id.as_str(), "tags": new.tags, "created_at": t(self.now).to_string()});
                 let run = run(self.run_status, more);
                 match fate {
                     Fate::Answered | Fate::Lost => self.vendor.push(run.clone()),

@@ -85,7 +85,13 @@ fn a_request_is_checked_before_anything_is_sent() {
             "Backoff",
             "",
         ),
-        refusal("a required attribute must be given", given(&[("given_name", "Nobody")]), "Accepted=False/AttributeMissing", "Backoff", "Refused"),
+        refusal(
+            "a required attribute must be given",
+            given(&[("given_name", "Nobody")]),
+            "Accepted=False/AttributeMissing",
+            "Backoff",
+            "Refused",
+        ),
         refusal(
             "a value the vendor would refuse is not sent",
             given(&[("given_name", "Nobody"), ("family_name", "Invented"), ("birthdate", "01.01.2000")]),
@@ -93,12 +99,7 @@ fn a_request_is_checked_before_anything_is_sent() {
             "Backoff",
             "Refused",
         ),
-        Row(
-            "a deleted object is left alone",
-            with(read(), |o| o.deleting = true),
-            0,
-            ["", "Pending", "=", "", "Fields", "OnChange", ""],
-        ),
+        Row("a deleted object is left alone", with(read(), |o| o.deleting = true), 0, ["", "Pending", "=", "", "Fields", "OnChange", ""]),
         Row(
             "a suspended object says so",
             with(read(), |o| o.spec.suspend = true),
@@ -126,7 +127,15 @@ fn each_call_is_intended_then_made_then_recorded() {
             "the first intent needs the whole object unchanged",
             read(),
             0,
-            ["CreateApplicant", "Pending", "Accepted=True/Resolved Submitted=Unknown/Pending Ready=False/Pending", "CreateApplicant 0 0", "Version", "OnChange", ""],
+            [
+                "CreateApplicant",
+                "Pending",
+                "Accepted=True/Resolved Submitted=Unknown/Pending Ready=False/Pending",
+                "CreateApplicant 0 0",
+                "Version",
+                "OnChange",
+                "",
+            ],
         ),
         Row(
             "an object older than a minute looks for its run first",
@@ -171,7 +180,15 @@ fn each_call_is_intended_then_made_then_recorded() {
                 o.facts.capture = Some(Ok("user-1-capture".into()));
             }),
             1,
-            ["", "AwaitingInput", "Submitted=True/Started CaptureReady=True/AwaitingInput Completed=False/AwaitingInput Ready=True/Started Verified=Unknown/Pending", "", "Operation nonce-1+", "+3599", ""],
+            [
+                "",
+                "AwaitingInput",
+                "Submitted=True/Started CaptureReady=True/AwaitingInput Completed=False/AwaitingInput Ready=True/Started Verified=Unknown/Pending",
+                "",
+                "Operation nonce-1+",
+                "+3599",
+                "",
+            ],
         ),
         Row(
             "a Secret that is somebody else's does not lose the run",
@@ -180,7 +197,15 @@ fn each_call_is_intended_then_made_then_recorded() {
                 o.facts.capture = Some(Err(Failure::SecretConflict { name: "s".into() }));
             }),
             1,
-            ["", "AwaitingInput", "Submitted=True/Started CaptureReady=False/SecretConflict Ready=True/Started", "", "Operation nonce-1+", "+-1", "Refused"],
+            [
+                "",
+                "AwaitingInput",
+                "Submitted=True/Started CaptureReady=False/SecretConflict Ready=True/Started",
+                "",
+                "Operation nonce-1+",
+                "+-1",
+                "Refused",
+            ],
         ),
         Row(
             "a run that comes without a token is read at once",

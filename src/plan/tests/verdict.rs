@@ -31,7 +31,8 @@ fn two(requirement: Requirement, compared: bool) -> Basis {
     if compared {
         first["comparisonField"] = json!("first_name");
     }
-    let last = json!({"name": "last", "applicantField": "last_name", "comparisonField": "last_name", "requirement": "Required", "digest": "d"});
+    let last =
+        json!({"name": "last", "applicantField": "last_name", "comparisonField": "last_name", "requirement": "Required", "digest": "d"});
     basis(json!([first, last]))
 }
 
@@ -96,9 +97,7 @@ fn verified_is_never_vacuous() {
 
 #[test]
 fn results_speak_of_what_was_sent_or_required() {
-    let attribute = |name: &str, field: &str, requirement: &str, digest: Option<&str>| {
-        json!({"name": name, "applicantField": "email", "comparisonField": field, "requirement": requirement, "digest": digest})
-    };
+    let attribute = |name: &str, field: &str, requirement: &str, digest: Option<&str>| json!({"name": name, "applicantField": "email", "comparisonField": field, "requirement": requirement, "digest": digest});
     let basis = basis(json!([
         attribute("first", "first_name", "Required", Some("d")),
         attribute("not given but required", "last_name", "Required", None),
