@@ -87,7 +87,8 @@ fn request(o: &Observed, now: Timestamp) -> VerificationPlan {
         Some(Ok(looked)) if !looked.runs.is_empty() => {
             let mut found = o.clone();
             found.status.basis = Some(accepted.basis);
-            return adopt(&found, now, looked);
+            let plan = adopt(&found, now, looked);
+            return if plan.effect.is_some() { perform_only(o, plan) } else { plan };
         }
         None | Some(Ok(_)) => {}
     }
@@ -165,11 +166,13 @@ pub(super) fn adopt(o: &Observed, now: Timestamp, looked: &Looked) -> Verificati
     let Some(run) = oldest(looked.runs.iter().filter(ours)) else {
         return refused(o, now, &Failure::UnexpectedAnswer { what: "a run with our tag is of another applicant or workflow" });
     };
-    let mut plan = started(&found, now, run, beside(run, &looked.runs));
-    if plan.effect.is_some() {
-        plan.status = o.status.clone(); // nothing is recorded before the Secret is written
-    }
-    plan
+    let plan = started(&found, now, run, beside(run, &looked.runs));
+    if plan.effect.is_some() { perform_only(o, plan) } else { plan }
+}
+
+/// The Secret is written before anything is recorded.
+fn perform_only(o: &Observed, plan: VerificationPlan) -> VerificationPlan {
+    Plan { effect: plan.effect, ..nothing(o) }
 }
 
 /// The run that was created first.

@@ -259,6 +259,21 @@ fn refused_run() -> Observed {
 }
 
 #[test]
+fn an_applicant_is_judged_by_the_mapping_it_was_created_with() {
+    let mapping = json!([
+        {"name": "given_name", "applicantField": "first_name", "comparisonField": "first_name", "requirement": "Informational"},
+        {"name": "family_name", "applicantField": "last_name", "comparisonField": "last_name", "requirement": "Required"},
+    ]);
+    let o = with(refused_run(), |o| {
+        o.provider = found(json!({"attributes": mapping, "workflowID": "11111111-0000-4000-8000-000000000000"}));
+        (o.facts.attributes, o.facts.looked) = (Some(Ok(person())), looked(vec![]));
+    });
+    let (before, after) = (o.status.basis.clone().unwrap(), step(&o, 5).status.basis.unwrap());
+    assert_eq!((before.attributes, before.key_id), (after.attributes, after.key_id));
+    assert!(after.workflow_id.starts_with("11111111"), "but by the workflow it is sent to");
+}
+
+#[test]
 fn a_call_without_effect_withdraws_its_intent_and_keeps_what_exists() {
     let row = |name, failure, says, wake, notices| {
         let o = with(run_intended(), |o| o.facts.started = Some(Err(failure)));
@@ -293,7 +308,7 @@ fn the_oldest_run_of_ours_is_adopted_and_the_others_are_reported() {
     };
     let found = |runs| with(read(), |o| (o.created_at, o.facts.looked) = (t(-60), looked(runs)));
     let adopted = "Submitted=True/Started Ready=True/Started Accepted=True/Resolved";
-    let foreign = run("processing", json!({"workflow_id": "another", "created_at": t(-9).to_string()}));
+    let foreign = run("processing", json!({"id": "run-9", "workflow_id": "another", "created_at": t(-9).to_string()}));
     check(vec![
         Row("one", found(vec![run("processing", json!({}))]), 60, ["", "Processing", adopted, "", "Version", "+3", ""]),
         Row(
