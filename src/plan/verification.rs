@@ -6,11 +6,14 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::{
     api::{
-        AttributeResult, AttributeVerdict, Basis, BasisAttribute, CaptureStatus, ConditionStatus, ConditionType,
+        AttributeResult, AttributeVerdict, Basis, BasisAttribute, CaptureStatus, ConditionStatus, ConditionType, Environment,
         IdentityVerificationStatus, Inline, OnfidoProviderSpec, Operation, OperationKind, Phase, Reason, Requirement, SecretRef,
     },
     onfido::{
-        model::{ApplicantField, ApplicantId, Consent, ConsentName, NewApplicant, NewWorkflowRun, WorkflowId, WorkflowRun, WorkflowRunId},
+        model::{
+            Applicant, ApplicantField, ApplicantId, Consent, ConsentName, NewApplicant, NewWorkflowRun, WorkflowId, WorkflowRun,
+            WorkflowRunId,
+        },
         secret::Personal,
     },
 };
@@ -23,6 +26,8 @@ use super::{
 
 /// The attempt this version makes; a second one comes with `spec.attempt`.
 pub const ATTEMPT: i32 = 1;
+/// The key of digests that agree with no value.
+const NO_KEY: &str = "none";
 /// How many answered deliveries are remembered.
 const ANSWERED: usize = 8;
 
@@ -53,7 +58,7 @@ fn decide(o: &Observed, now: Timestamp) -> VerificationPlan {
     match (&o.facts.applicant, &o.facts.started) {
         (_, Some(Ok(run))) => return recovery::answered(o, now, run),
         (_, Some(Err(failure))) => return recovery::unanswered(o, now, failure),
-        (Some(Ok(applicant)), None) => return applicant_created(o, now, &applicant.id),
+        (Some(Ok(applicant)), None) => return applicant_created(o, now, applicant),
         (Some(Err(failure)), None) => return recovery::unanswered(o, now, failure),
         (None, None) => {}
     }
@@ -86,7 +91,11 @@ fn request(o: &Observed, now: Timestamp) -> VerificationPlan {
         Some(Ok(looked)) if !looked.applicant_known => return refused(o, now, &Failure::AccountChanged),
         Some(Ok(looked)) if !looked.runs.is_empty() => {
             let mut found = o.clone();
-            found.status.basis = Some(accepted.basis);
+            found.status.basis = Some(match o.status.basis {
+                Some(_) => accepted.basis,
+                // What was sent is not on record (etcd was restored): today's values must not be believed to be it.
+                None => Basis { key_id: NO_KEY.into(), ..accepted.basis },
+            });
             let plan = adopt(&found, now, looked);
             return if plan.effect.is_some() { perform_only(o, plan) } else { plan };
         }
@@ -125,11 +134,17 @@ pub(super) fn intend_applicant(o: &Observed, now: Timestamp, accepted: Ready, tr
 }
 
 /// The applicant exists: records it together with the intent to start the run, in one write, then starts it.
-fn applicant_created(o: &Observed, now: Timestamp, applicant: &ApplicantId) -> VerificationPlan {
+fn applicant_created(o: &Observed, now: Timestamp, applicant: &Applicant) -> VerificationPlan {
     let mut recorded = o.clone();
-    recorded.status.applicant_id = Some(applicant.as_str().to_owned());
+    recorded.status.applicant_id = Some(applicant.id.as_str().to_owned());
+    // The answer knows better than the token's prefix where it was created.
+    match applicant.sandbox {
+        Some(true) => recorded.status.environment = Some(Environment::Sandbox),
+        Some(false) => recorded.status.environment = Some(Environment::Live),
+        None => {}
+    }
     match o.status.basis.clone() {
-        Some(basis) => intend_run(&recorded, now, applicant.clone(), basis),
+        Some(basis) => intend_run(&recorded, now, applicant.id.clone(), basis),
         None => nothing(o), // an intent is never recorded without its basis
     }
 }
@@ -232,7 +247,7 @@ fn running(o: &Observed, now: Timestamp) -> VerificationPlan {
             },
         },
         None if halted(o) => suspended(o, now),
-        None if o.unanswered().is_some() || due(o, &o.status, now) <= now => match read_run(o) {
+        None if o.status.unanswered().is_some() || due(o, &o.status, now) <= now => match read_run(o) {
             Ok(effect) => perform(o, effect),
             Err(failure) => refused(o, now, &failure),
         },
@@ -296,7 +311,7 @@ fn outcome(o: &Observed, now: Timestamp, run: &WorkflowRun, phase: Phase) -> Ver
 /// The outcome is recorded. It changes only for the worse: a value that changed since, or an approval the vendor took back.
 fn settled(o: &Observed, now: Timestamp) -> VerificationPlan {
     let acknowledged = o.status.observed_generation == Some(o.generation);
-    let rung = o.unanswered().is_some() && !halted(o); // while suspended the bell waits, an edit does not
+    let rung = o.status.unanswered().is_some() && !halted(o); // while suspended the bell waits, an edit does not
     if acknowledged && !rung {
         return nothing(o);
     }
@@ -428,7 +443,8 @@ fn acknowledged(o: &Observed, now: Timestamp, wake: Timestamp) -> VerificationPl
 /// Reads the run, if this is still the vendor's environment that it lives in.
 fn read_run(o: &Observed) -> Result<Effect, Failure> {
     let Provider::Found { environment: here, .. } = &o.provider else { return Err(provider_missing(o)) };
-    if o.status.environment.is_some_and(|there| there != *here) {
+    let known = |environment: &Environment| *environment != Environment::Unknown;
+    if o.status.environment.filter(known).is_some_and(|there| known(here) && there != *here) {
         return Err(Failure::AccountChanged);
     }
     match WorkflowRunId::parse(o.status.workflow_run_id.clone().unwrap_or_default()) {
@@ -453,7 +469,7 @@ fn noted(o: &Observed, status: &mut IdentityVerificationStatus, run: &WorkflowRu
     if run.dashboard_url.is_some() {
         status.dashboard_url.clone_from(&run.dashboard_url);
     }
-    if let Some(digest) = o.unanswered() {
+    if let Some(digest) = o.status.unanswered() {
         status.answered_notifications.insert(0, digest.to_owned());
         status.answered_notifications.truncate(ANSWERED);
     }
@@ -495,7 +511,7 @@ fn troubled(status: &IdentityVerificationStatus) -> bool {
     let reason = |type_| conditions::recorded(status, type_).map(|(_, reason, _)| reason);
     let usual = [R::Pending, R::AwaitingInput, R::Processing, R::InReview, R::OutcomeReported, R::Suspended];
     reason(ConditionType::Completed).is_some_and(|reason| !usual.contains(&reason))
-        || matches!(reason(ConditionType::CaptureReady), Some(R::SecretConflict | R::UnexpectedAnswer))
+        || matches!(reason(ConditionType::CaptureReady), Some(R::SecretConflict | R::SecretRefused | R::UnexpectedAnswer))
 }
 
 /// When the finalize was first seen, as far as this process remembers.
@@ -515,10 +531,10 @@ fn fence_of_intent(o: &Observed) -> Fence {
     }
 }
 
-fn environment(o: &Observed) -> crate::api::Environment {
+fn environment(o: &Observed) -> Environment {
     match &o.provider {
         Provider::Found { environment, .. } => *environment,
-        Provider::Missing => crate::api::Environment::Unknown,
+        Provider::Missing => Environment::Unknown,
     }
 }
 
