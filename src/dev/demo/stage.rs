@@ -102,7 +102,7 @@ impl<'a> Stage<'a> {
         let mut operator = start(control_plane, &binary, "operator", args, &account)?;
         let health = format!("http://{health}");
         until_answers(&http, &format!("{health}/readyz"), "the operator", &mut operator).await?;
-        voice.timed("operator", &format!("onfido-operator run, webhooks on http://{webhook}"), since.elapsed());
+        voice.timed("operator", &format!("onfido-operator run, webhooks on {webhook}"), since.elapsed());
         let stage = Self { control_plane, client, http, admin, health, operator: operator.id(), _ports: ports.into() };
         Ok((stage, Children(std::iter::once(operator).chain(simulator).collect())))
     }

@@ -212,7 +212,7 @@ impl Teller<'_> {
             let digest = status.answered_notifications.last().or_else(|| status.notification.as_ref().map(|n| &n.digest));
             if let Some(digest) = digest {
                 voice.line("", "signed: X-SHA2-Signature, HMAC-SHA256 of the body");
-                voice.line("", &format!("before the 200: a wake-up stored, body digest {}…", digest.get(..16).unwrap_or(digest)));
+                voice.line("", &format!("a wake-up was stored first, body digest {}…", digest.get(..12).unwrap_or(digest)));
             }
             let looked = self.calls(0).await?.into_iter().rfind(|call| call.starts_with("GET"));
             let word = status.vendor_status.as_deref().unwrap_or("unknown");

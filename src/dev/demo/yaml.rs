@@ -65,7 +65,9 @@ fn flow(value: &Value) -> String {
 
 /// Whether a reader takes it for a text without quotes.
 fn plain(text: &str) -> bool {
-    let word = text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) && text.starts_with(|c: char| c.is_ascii_alphabetic());
+    let uuid = text.len() == 36 && text.split('-').map(str::len).eq([8, 4, 4, 4, 12]);
+    let word = text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+        && (uuid || text.starts_with(|c: char| c.is_ascii_alphabetic()));
     word && !["true", "false", "null", "yes", "no", "on", "off"].contains(&text.to_ascii_lowercase().as_str())
 }
 
