@@ -1,5 +1,6 @@
 //! All integration tests in one program: they share one control plane and isolate themselves by namespace.
 
+mod counts;
 mod dev;
 mod layering;
 mod life;

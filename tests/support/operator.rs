@@ -34,7 +34,7 @@ pub const WORKFLOW: &str = "5c1d9b0e-6f0e-4c52-9d3f-0f5f0a3c9b11";
 /// What deliveries are signed with.
 pub const WEBHOOK_TOKEN: &str = "an-invented-webhook-token-0123456789";
 /// The namespace of an operator's own Secret.
-const OPERATOR_NAMESPACE: &str = "onfido-operator";
+pub const OPERATOR_NAMESPACE: &str = "onfido-operator";
 
 /// The simulator of this test program: in this process, on a thread of its own, since a test's runtime ends with the test.
 pub async fn simulator() -> AdminClient {
@@ -105,11 +105,13 @@ pub struct Run {
     pub log_level: &'static str,
     /// Further arguments.
     pub args: Vec<String>,
+    /// Added to its environment.
+    pub env: Vec<(&'static str, &'static str)>,
 }
 
 impl Default for Run {
     fn default() -> Self {
-        Self { only: None, time_scale: 1.0, pause_at: None, log_level: "debug", args: vec![] }
+        Self { only: None, time_scale: 1.0, pause_at: None, log_level: "debug", args: vec![], env: vec![] }
     }
 }
 
@@ -145,7 +147,8 @@ impl Operator {
         args.extend(["--time-scale".into(), run.time_scale.to_string()]);
         args.extend(run.only.iter().flat_map(|namespace| ["--only-namespace".into(), namespace.clone()]));
         args.extend(run.args.iter().cloned());
-        let env = run.pause_at.iter().map(|place| ("ONFIDO_OPERATOR_PAUSE_AT".into(), place.into())).collect();
+        let pause = run.pause_at.iter().map(|place| ("ONFIDO_OPERATOR_PAUSE_AT".into(), place.into()));
+        let env = pause.chain(run.env.iter().map(|(name, value)| (name.into(), value.into()))).collect();
         let start = Start {
             name: "operator".into(),
             shim: binary.clone(),
