@@ -93,7 +93,7 @@ async fn record(
     api: &Api<IdentityVerification>,
     object: &IdentityVerification,
     observed: &Observed,
-    plan: &plan::verification::VerificationPlan,
+    plan: &plan::VerificationPlan,
 ) -> Result<Persisted, Trouble> {
     let recorded = object.status.as_ref().map(|_| &observed.status);
     let write = || persist::status(api, object, recorded, &plan.status, &plan.fence);
