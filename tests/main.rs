@@ -1,6 +1,8 @@
 //! All integration tests in one program: they share one control plane and isolate themselves by namespace.
 
+mod crds;
 mod dev;
+mod examples;
 mod life;
 mod onfido;
 mod readme;
