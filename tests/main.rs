@@ -1,7 +1,10 @@
 //! All integration tests in one program: they share one control plane and isolate themselves by namespace.
 
 mod counts;
+mod crds;
 mod dev;
+mod dev;
+mod examples;
 mod layering;
 mod life;
 mod onfido;

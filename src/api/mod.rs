@@ -6,6 +6,7 @@
 mod condition;
 mod provider;
 mod reference;
+mod schema;
 mod verification;
 
 pub use condition::*;
@@ -23,5 +24,5 @@ pub const USE_LABEL: &str = "onfido-operator.dev/use";
 /// The definitions of both kinds, as they are applied to a cluster.
 pub fn definitions() -> [k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition; 2] {
     use kube::core::CustomResourceExt;
-    [IdentityVerification::crd(), OnfidoProvider::crd()]
+    [IdentityVerification::crd(), OnfidoProvider::crd()].map(schema::polished)
 }
