@@ -59,7 +59,8 @@ pub async fn run(options: Options) -> Result<(), String> {
     match told {
         Some(Ok(())) => {
             voice.gap();
-            voice.say("Everything is stopped and removed. `make demo KEEP=1` leaves it running, to try things.");
+            voice.say("Everything is stopped and removed.");
+            voice.say("`make demo KEEP=1` leaves it running, to try things.");
             Ok(())
         }
         Some(Err(why)) => {

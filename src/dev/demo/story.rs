@@ -295,8 +295,8 @@ pub(super) fn sum_up(voice: &Voice, stage: &Stage<'_>, told: &Told, median: Opti
     voice.title("In figures");
     let median = median.map(|(median, of)| format!("; median of {of} more: {}", duration(median))).unwrap_or_default();
     voice.line("create to token", &format!("{}{median}", duration(told.to_token)));
-    voice.line("Onfido calls", &format!("{:<6}{}", told.calls.len(), figures::tally(told.calls.iter().map(|call| call_name(call)))));
-    voice.line("API writes", &format!("{:<6}{}", told.writes.len(), figures::tally(told.writes.iter().cloned())));
+    voice.line("Onfido calls", &format!("{}: {}", told.calls.len(), figures::tally(told.calls.iter().map(|call| call_name(call)))));
+    voice.line("API writes", &format!("{}: {}", told.writes.len(), figures::tally(told.writes.iter().cloned())));
     if let Some(memory) = figures::resident(stage.operator) {
         voice.line("operator's memory", &format!("{memory}{build}"));
     }
@@ -307,7 +307,8 @@ pub(super) fn sum_up(voice: &Voice, stage: &Stage<'_>, told: &Told, median: Opti
     voice.line("whole demo", &format!("{}{without}", duration(total.saturating_sub(told.waited))));
 }
 
-/// Without its answer.
+/// Without its answer and the object's id.
 fn call_name(call: &str) -> String {
-    call.split(" → ").next().unwrap_or_default().to_owned()
+    let name = call.split(" → ").next().unwrap_or_default();
+    name.strip_suffix('…').and_then(|name| Some(name.rsplit_once('/')?.0)).unwrap_or(name).to_owned()
 }
