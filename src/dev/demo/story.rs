@@ -73,7 +73,7 @@ impl Teller<'_> {
         let mut calls = self.calls(before).await?;
         if let Vendor::Real(_) = self.vendor {
             let now = figures::counted_calls(&self.stage.http, &self.stage.health).await.unwrap_or(counted);
-            calls = vec!["by the operator's own count".to_owned(); usize::try_from(now - counted).unwrap_or(0)];
+            calls = vec!["counted by the operator".to_owned(); usize::try_from(now - counted).unwrap_or(0)];
         }
         let writes = figures::writes(self.stage.control_plane, mark, &verification.namespace).await?;
         Ok(Told { wrong, secret, to_token, calls, writes, waited })
