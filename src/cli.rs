@@ -20,9 +20,10 @@ enum Command {
     Run(Run),
     /// Print the custom resource definitions as YAML.
     Crds(Crds),
-    /// Print the troubleshooting table as Markdown.
+    /// Write the generated files of the repository in this folder.
+    #[cfg(feature = "dev")]
     #[command(hide = true)]
-    Troubleshooting,
+    Generate,
     /// Run a stand-in vendor, for trying things out and for tests. Never for people.
     Simulator(Box<simulator::Options>),
     /// Start a control plane, the simulator and the operator, and tell one verification's story.
@@ -86,10 +87,8 @@ pub fn main() -> ExitCode {
     let done = match command {
         Command::Run(options) => block_on(run::run(options)),
         Command::Crds(Crds { plural }) => crds(plural.as_deref()).map(|yaml| print!("{yaml}")),
-        Command::Troubleshooting => {
-            print!("{}", crate::plan::troubleshooting());
-            Ok(())
-        }
+        #[cfg(feature = "dev")]
+        Command::Generate => crate::dev::generate::write(std::path::Path::new(".")),
         Command::Simulator(options) => block_on(async { simulator::run(*options, run::stopped()).await.map_err(one_line) }),
         #[cfg(feature = "dev")]
         Command::Demo(options) => block_on(crate::dev::demo::run(options)),

@@ -1,5 +1,5 @@
 #![forbid(unsafe_code)]
-//! A Kubernetes operator that verifies people's identity through Onfido.
+#![doc = include_str!("ARCHITECTURE.md")]
 
 #[cfg(feature = "api")]
 pub mod api;

@@ -23,21 +23,29 @@ const TURNS: usize = 12;
 /// Takes one verification as far as it goes now.
 pub(super) async fn verification(ctx: &Ctx, mut object: IdentityVerification, provider: Option<OnfidoProvider>) -> Result<Wake, Trouble> {
     let api: Api<IdentityVerification> = Api::namespaced(ctx.client.clone(), object.metadata.namespace.as_deref().unwrap_or_default());
-    let mut observed = observe::verification(ctx, &object, provider.as_ref(), now()).await?;
+    let mut observed = observe::verification(ctx, &object, provider.as_ref(), Timestamp::now()).await?;
     let mut permits: Vec<Permit> = vec![];
     for _ in 0..TURNS {
         let began = Instant::now();
-        let plan = plan::verification::plan(&observed, now());
+        let plan = plan::verification::plan(&observed, Timestamp::now());
 
-        if let Some(wait) = reserve(ctx, provider.as_ref(), plan.effect.as_ref(), &mut permits).await? {
-            return Ok(Wake::At(now().saturating_add(jiff::SignedDuration::try_from(wait).unwrap_or_default()).unwrap_or(Timestamp::MAX)));
+        while let Some(wait) = reserve(ctx, provider.as_ref(), plan.effect.as_ref(), &mut permits).await? {
+            // What a paid call has brought and is not on record yet comes before saving calls.
+            if observed.facts.started.is_none() || began.elapsed() + wait >= ctx.timing().deadline {
+                let wait = jiff::SignedDuration::try_from(wait).unwrap_or(jiff::SignedDuration::MAX);
+                return Ok(Wake::At(Timestamp::now().saturating_add(wait).unwrap_or(Timestamp::MAX)));
+            }
+            tokio::time::sleep(wait).await;
         }
         let next = plan.effect.as_ref().map_or("nothing", Effect::name);
         pause::at("before-record", next).await;
         match record(ctx, &api, &object, &observed, &plan).await? {
             Persisted::Stale => return Ok(Wake::Backoff),
             Persisted::Unchanged => {}
-            Persisted::Written(version) => object.metadata.resource_version = Some(version),
+            Persisted::Written(version) => {
+                object.metadata.resource_version = Some(version);
+                object.status.get_or_insert_default(); // there is one now
+            }
         }
         notice::publish(ctx, &object, &plan.notices).await;
         observed.status = plan.status;
@@ -48,7 +56,7 @@ pub(super) async fn verification(ctx: &Ctx, mut object: IdentityVerification, pr
         let outcome = perform::effect(ctx, &object, provider.as_ref(), &effect, permits.pop(), began).await?;
         pause::at("after", next).await;
         if let (Ok(Receipt::RunRead(_)), Some(uid)) = (&outcome, &object.metadata.uid) {
-            ctx.memories.verification(uid, |memory| memory.last_look = Some(now()));
+            ctx.memories.verification(uid, |memory| memory.last_look = Some(Timestamp::now()));
         }
         observed.absorb(&effect, outcome);
         observed.nonce = observe::nonce();
@@ -98,11 +106,5 @@ async fn record(
 /// An operation just recorded is known from now on.
 fn remember(ctx: &Ctx, observed: &mut Observed, object: &IdentityVerification) {
     let uid = object.metadata.uid.as_deref().unwrap_or_default();
-    observed.memory = ctx.memories.verification(uid, |memory| memory.note(&observed.status, false, now()));
-}
-
-/// Whole seconds: what the API server keeps.
-pub(super) fn now() -> Timestamp {
-    let now = Timestamp::now();
-    Timestamp::from_second(now.as_second()).unwrap_or(now)
+    observed.memory = ctx.memories.verification(uid, |memory| memory.note(&observed.status, false, Timestamp::now()));
 }

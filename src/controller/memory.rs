@@ -76,11 +76,6 @@ impl Memories {
         f(lock(&self.providers).entry(uid.to_owned()).or_default())
     }
 
-    /// Forgets every probe: somebody was refused.
-    pub(super) fn doubt_credentials(&self) {
-        lock(&self.providers).values_mut().for_each(|provider| provider.probed = None);
-    }
-
     /// Forgets a verification that is gone.
     pub(super) fn forget(&self, uid: &str) {
         lock(&self.verifications).remove(uid);

@@ -61,7 +61,7 @@ pub(super) async fn effect(
     let outcome = call(ctx, &vendor, effect, permit, began).await;
     if matches!(outcome, Err(Failure::Unauthorized)) {
         ctx.vendors.doubt(provider);
-        ctx.memories.doubt_credentials();
+        ctx.memories.provider(provider.metadata.uid.as_deref().unwrap_or_default(), |memory| memory.probed = None);
         ctx.nudge_providers();
     }
     Ok(outcome)

@@ -17,7 +17,6 @@ use crate::{
 
 use super::{
     Ctx, Stored, Trouble,
-    drive::now,
     observe::jitter,
     persist::{self, Persisted},
     vendor::{Vendor, secret_failure, token_failure},
@@ -84,7 +83,7 @@ async fn drive(ctx: &Ctx, object: OnfidoProvider) -> Result<Wake, Trouble> {
     };
     let mut vendor: Option<Vendor> = None;
     for _ in 0..TURNS {
-        let plan = plan(&observed, now());
+        let plan = plan(&observed, Timestamp::now());
         let recorded = object.status.as_ref().map(|_| &observed.status);
         if persist::status(&api, &object, recorded, &plan.status, &plan.fence).await? == Persisted::Stale {
             return Ok(Wake::Backoff);
@@ -128,7 +127,7 @@ async fn probe(ctx: &Ctx, object: &OnfidoProvider, uid: &str, vendor: &Vendor) -
     ctx.settings.metrics.vendor_call(VendorOperation::Probe, VendorOutcome::from(&answer));
     match answer {
         Ok(()) => {
-            ctx.memories.provider(uid, |memory| memory.probed = Some((vendor.token.clone(), now())));
+            ctx.memories.provider(uid, |memory| memory.probed = Some((vendor.token.clone(), Timestamp::now())));
             Ok(())
         }
         Err(VendorError::Unauthorized { .. } | VendorError::Forbidden) => {

@@ -6,6 +6,8 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use sha2::{Digest, Sha256};
+
 use crate::{
     api::{Environment, OnfidoProvider, Region, SecretUse},
     onfido::{
@@ -37,7 +39,8 @@ pub(super) struct Vendors {
 struct Account {
     region: Region,
     per_minute: u32,
-    token: String,
+    /// Of the token, which itself is kept in the client only.
+    digest: [u8; 32],
 }
 
 /// A client with what its token tells.
@@ -74,7 +77,7 @@ impl Vendors {
         };
         let by_environment = if environment == Environment::Sandbox { SANDBOX_PER_MINUTE } else { LIVE_PER_MINUTE };
         let per_minute = provider.spec.rate_limit.as_ref().map_or(by_environment, |limit| limit.requests_per_minute).max(1);
-        let account = Account { region: provider.spec.region, per_minute, token: token.expose().to_owned() };
+        let account = Account { region: provider.spec.region, per_minute, digest: Sha256::digest(token.expose()).into() };
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= CAPACITY && !known.contains_key(&account) {
             known.clear();

@@ -13,6 +13,7 @@ pub mod control_plane;
 mod data;
 pub mod demo;
 mod error;
+pub mod generate;
 mod kubectl;
 mod launch;
 mod options;

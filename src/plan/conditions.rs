@@ -10,6 +10,9 @@ use super::Failure;
 /// What a condition says: status, reason, message.
 pub(super) type Says = (Status, Reason, String);
 
+/// The schema's bound: a longer message would have the whole status refused.
+const MAX_MESSAGE: usize = 1024;
+
 /// Sets one condition; its transition time moves only with its status.
 pub(super) fn set(conditions: &mut Vec<Condition>, type_: Type, (status, reason, message): Says, generation: i64, now: Timestamp) {
     let unchanged = find_condition(conditions, type_).filter(|c| c.status == status);
@@ -18,7 +21,7 @@ pub(super) fn set(conditions: &mut Vec<Condition>, type_: Type, (status, reason,
         type_: type_.as_str().to_owned(),
         status,
         reason: reason.as_str().to_owned(),
-        message,
+        message: message.chars().take(MAX_MESSAGE).collect(),
         observed_generation: Some(generation),
         last_transition_time,
     };
@@ -38,8 +41,57 @@ pub(super) fn say(
     trouble: Option<&Failure>,
     verified: Option<Says>,
 ) {
+    let mut says = facts(status, now, verified);
+    if let Some(failure) = trouble {
+        blame(&mut says, status, failure);
+    }
+    record(status, generation, now, says);
+}
+
+/// Acknowledges the generation and says nothing new: what the last look met stays on record until the next one.
+pub(super) fn acknowledge(status: &mut IdentityVerificationStatus, generation: i64, now: Timestamp) {
+    if suspended(status) && status.workflow_run_id.is_none() || status.conditions.is_empty() {
+        return say(status, generation, now, None, None);
+    }
+    if suspended(status) {
+        let says = completed(status);
+        set(&mut status.conditions, Type::Completed, says, generation, now);
+    }
+    status.conditions.iter_mut().for_each(|condition| condition.observed_generation = Some(generation));
+    status.observed_generation = Some(generation);
+}
+
+/// Says that nothing goes on without a human.
+pub(super) fn stall(status: &mut IdentityVerificationStatus, generation: i64, now: Timestamp, message: String) {
+    let mut says = facts(status, now, None);
+    stalled(&mut says, message);
+    record(status, generation, now, says);
+}
+
+/// Says that `suspend` stops everything.
+pub(super) fn suspend(status: &mut IdentityVerificationStatus, generation: i64, now: Timestamp, message: &str) {
+    let says = (Status::False, Reason::Suspended, message.to_owned());
+    if status.workflow_run_id.is_some() {
+        acknowledge(status, generation, now);
+        set(&mut status.conditions, Type::Completed, says, generation, now);
+    } else {
+        let mut all = facts(status, now, None);
+        put(&mut all, Type::Ready, says);
+        record(status, generation, now, all);
+    }
+}
+
+/// Whether the conditions say that `suspend` stops everything.
+pub(super) fn suspended(status: &IdentityVerificationStatus) -> bool {
+    status.conditions.iter().any(|c| c.reason == Reason::Suspended.as_str())
+}
+
+type All = [(Type, Says); 7];
+
+/// What the recorded facts say.
+fn facts(status: &IdentityVerificationStatus, now: Timestamp, verified: Option<Says>) -> All {
     let verified = verified.unwrap_or_else(|| recorded(status, Type::Verified).unwrap_or_else(|| unknown("no outcome")));
-    let says = [
+    let mut says = [
         (Type::Accepted, accepted(status)),
         (Type::Submitted, submitted(status)),
         (Type::CaptureReady, capture_ready(status, now)),
@@ -48,47 +100,47 @@ pub(super) fn say(
         (Type::Ready, ready(status)),
         (Type::Stalled, (Status::False, Reason::Progressing, String::new())),
     ];
+    // A stall ends with the operation it speaks of, not with a look that fails.
+    if let (Some(_), Some((Status::True, _, message))) = (&status.operation, recorded(status, Type::Stalled)) {
+        stalled(&mut says, message);
+    }
+    says
+}
+
+fn stalled(says: &mut All, message: String) {
+    for (type_, value) in [(Type::Submitted, Status::False), (Type::Ready, Status::False), (Type::Stalled, Status::True)] {
+        put(says, type_, (value, Reason::VendorAmbiguous, message.clone()));
+    }
+}
+
+fn put(says: &mut All, type_: Type, new: Says) {
+    says.iter_mut().filter(|(of, _)| *of == type_).for_each(|(_, old)| *old = new.clone());
+}
+
+/// All at once, so that a transition time moves only if the status differs from the recorded one.
+fn record(status: &mut IdentityVerificationStatus, generation: i64, now: Timestamp, says: All) {
     for (type_, says) in says {
         set(&mut status.conditions, type_, says, generation, now);
-    }
-    if let Some(failure) = trouble {
-        blame(status, generation, now, failure);
     }
     status.observed_generation = Some(generation);
 }
 
 /// Lets a failure speak in its own condition, and in Ready where no run exists. Once a run exists, trouble in reaching it delays the
 /// outcome and takes nothing back.
-fn blame(status: &mut IdentityVerificationStatus, generation: i64, now: Timestamp, failure: &Failure) {
+fn blame(all: &mut All, status: &IdentityVerificationStatus, failure: &Failure) {
     let rule = failure.rule();
     let started = status.workflow_run_id.is_some();
     let says = (Status::False, rule.reason, failure.message());
     let condition = match rule.condition {
-        Type::Submitted if started => Type::Completed,
+        Type::Submitted | Type::Accepted if started => Type::Completed,
         other => other,
     };
     if condition == Type::Completed && status.phase.is_final() {
         return; // the outcome stands; a look that confirms it was delayed
     }
-    set(&mut status.conditions, condition, says.clone(), generation, now);
+    put(all, condition, says.clone());
     if !started {
-        set(&mut status.conditions, Type::Ready, says, generation, now);
-    }
-}
-
-/// Says that nothing goes on without a human.
-pub(super) fn stall(status: &mut IdentityVerificationStatus, generation: i64, now: Timestamp, message: String) {
-    for (type_, value) in [(Type::Submitted, Status::False), (Type::Ready, Status::False), (Type::Stalled, Status::True)] {
-        set(&mut status.conditions, type_, (value, Reason::VendorAmbiguous, message.clone()), generation, now);
-    }
-}
-
-/// Says that `suspend` stops everything.
-pub(super) fn suspend(status: &mut IdentityVerificationStatus, generation: i64, now: Timestamp, message: &str) {
-    if status.workflow_run_id.is_none() {
-        set(&mut status.conditions, Type::Ready, (Status::False, Reason::Suspended, message.into()), generation, now);
-    } else if !status.phase.is_final() {
-        set(&mut status.conditions, Type::Completed, (Status::False, Reason::Suspended, message.into()), generation, now);
+        put(all, Type::Ready, says);
     }
 }
 
@@ -97,6 +149,11 @@ pub(super) fn recorded(status: &IdentityVerificationStatus, type_: Type) -> Opti
     let condition = find_condition(&status.conditions, type_)?;
     let reason = Reason::ALL.iter().copied().find(|reason| reason.as_str() == condition.reason)?;
     Some((condition.status, reason, condition.message.clone()))
+}
+
+/// Since when a recorded condition has had its status.
+pub(super) fn since(status: &IdentityVerificationStatus, type_: Type) -> Option<Timestamp> {
+    find_condition(&status.conditions, type_).map(|condition| condition.last_transition_time.0)
 }
 
 fn unknown(message: &str) -> Says {
@@ -128,7 +185,7 @@ fn capture_ready(status: &IdentityVerificationStatus, now: Timestamp) -> Says {
         (Phase::AwaitingInput, Some(capture)) => {
             (Status::True, Reason::AwaitingInput, format!("the SDK token is in Secret {}", capture.secret_ref.name))
         }
-        (Phase::AwaitingInput, None) => (Status::False, Reason::UnexpectedAnswer, "the vendor gave no SDK token for this run".into()),
+        (Phase::AwaitingInput, None) => (Status::False, Reason::UnexpectedAnswer, "no SDK token of this run is in a Secret".into()),
         (Phase::Pending, _) => (Status::False, Reason::Pending, "the run does not exist".into()),
         _ => (Status::False, Reason::CaptureFinished, "the vendor does not wait for the person any more".into()),
     }

@@ -18,6 +18,7 @@ pub enum Failure {
     AttributeMissing { name: String },
     AttributeInvalid { name: String, fault: FieldFault },
     AttributeNotMapped { name: String },
+    AttributeChanged { names: Vec<String> },
     InlineForbidden { name: String },
     Unauthorized,
     WrongRegion,
@@ -29,6 +30,7 @@ pub enum Failure {
     AccountChanged,
     UnexpectedAnswer { what: &'static str },
     SecretConflict { name: String },
+    SecretRefused { name: String },
 }
 
 /// What a failure means to the object.
@@ -105,6 +107,13 @@ impl Failure {
                 true,
                 "remove it from spec.attributes, or map it in the provider's spec.attributes",
             ),
+            Self::AttributeChanged { .. } => rule(
+                C::Accepted,
+                R::AttributeChanged,
+                Retry::Backoff,
+                true,
+                "put back the values that were sent, or create a new verification",
+            ),
             Self::InlineForbidden { .. } => rule(
                 C::Accepted,
                 R::InlineForbidden,
@@ -155,6 +164,13 @@ impl Failure {
                 true,
                 "look at the run in the vendor's dashboard; report it if it lasts",
             ),
+            Self::SecretRefused { .. } => rule(
+                C::CaptureReady,
+                R::SecretRefused,
+                Retry::Slowly,
+                true,
+                "grant the operator the right, raise the quota, or change the admission policy that refuses it",
+            ),
             Self::SecretConflict { .. } => rule(
                 C::CaptureReady,
                 R::SecretConflict,
@@ -186,6 +202,7 @@ impl Failure {
             Self::AttributeMissing { name } => format!("attribute {name} is required and not given"),
             Self::AttributeInvalid { name, fault } => format!("attribute {name} {fault}"),
             Self::AttributeNotMapped { name } => format!("attribute {name} is not mapped by the provider"),
+            Self::AttributeChanged { names } => format!("changed since the applicant was created: {}", names.join(", ")),
             Self::InlineForbidden { name } => format!("attribute {name} has its value in the spec, which the provider forbids"),
             Self::Unauthorized => "the vendor refuses the API token".into(),
             Self::WrongRegion => "the account lives in another region".into(),
@@ -197,6 +214,7 @@ impl Failure {
             Self::Ambiguous => "it is not known whether the vendor carried out the request".into(),
             Self::AccountChanged => "the credentials belong to an account that does not know this applicant or run".into(),
             Self::UnexpectedAnswer { what } => format!("the vendor's answer cannot be used: {what}"),
+            Self::SecretRefused { name } => format!("the API server does not let the operator create Secret {name}"),
             Self::SecretConflict { name } => format!("Secret {name} exists and is not owned by this object"),
         }
     }
@@ -218,6 +236,7 @@ impl Failure {
             Self::AttributeMissing { name: name.clone() },
             Self::AttributeInvalid { name: name.clone(), fault: FieldFault::NotADate },
             Self::AttributeNotMapped { name: name.clone() },
+            Self::AttributeChanged { names: vec![name.clone()] },
             Self::InlineForbidden { name: name.clone() },
             Self::Unauthorized,
             Self::WrongRegion,
@@ -228,7 +247,8 @@ impl Failure {
             Self::Ambiguous,
             Self::AccountChanged,
             Self::UnexpectedAnswer { what: "the run belongs to another applicant" },
-            Self::SecretConflict { name },
+            Self::SecretConflict { name: name.clone() },
+            Self::SecretRefused { name },
         ]
     }
 }

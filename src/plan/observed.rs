@@ -117,6 +117,9 @@ impl Observed {
     /// Adds what came of an effect.
     pub fn absorb(&mut self, effect: &Effect, outcome: Result<Receipt, Failure>) {
         let facts = &mut self.facts;
+        if matches!(effect, Effect::StartRun { .. }) {
+            facts.looked = None; // what was seen before the call says nothing of what is there after it
+        }
         match (effect, outcome) {
             (_, Ok(Receipt::Attributes(attributes))) => facts.attributes = Some(Ok(attributes)),
             (_, Ok(Receipt::Looked(looked))) => facts.looked = Some(Ok(looked)),
@@ -131,11 +134,5 @@ impl Observed {
             (Effect::WriteCaptureSecret { .. }, Err(failure)) => facts.capture = Some(Err(failure)),
             (Effect::ReadRun { .. }, Err(failure)) => facts.run = Some(Err(failure)),
         }
-    }
-
-    /// The digest of the delivery that no look at the vendor has answered yet.
-    pub fn unanswered(&self) -> Option<&str> {
-        let digest = self.status.notification.as_ref()?.digest.as_str();
-        (!self.status.answered_notifications.iter().any(|answered| answered == digest)).then_some(digest)
     }
 }

@@ -8,7 +8,7 @@ use crate::api::{
 };
 
 use super::{
-    Failure, Fence, Plan, Timing, Wake,
+    Failure, Fence, Plan, Retry, Timing, Wake,
     conditions::{Says, set},
     schedule::after,
 };
@@ -61,13 +61,19 @@ pub type ProviderPlan = Plan<OnfidoProviderStatus, Effect>;
 pub fn plan(o: &Observed, now: Timestamp) -> ProviderPlan {
     let (Some(credentials), Some(webhook)) = (&o.facts.credentials, &o.facts.webhook) else { return perform(o, Effect::ReadSecrets) };
     if o.spec.suspend {
-        return say(o, now, recorded_credentials(o), webhook_ready(o, webhook), Wake::OnChange);
+        return say(o, now, recorded_credentials(o), webhook_ready(o, webhook), reread(o, now, webhook));
     }
     match (credentials, &o.facts.probe) {
         (Err(failure), _) => say(o, now, bad(failure), webhook_ready(o, webhook), Wake::Backoff),
-        (Ok(_), None) if o.last_probe.is_none_or(|probe| after(probe, o.timing.probe) <= now) => perform(o, Effect::Probe),
+        (Ok(_), None) if o.last_probe.is_none_or(|probe| after(probe, o.timing.probe) <= now) || !probed(o) => perform(o, Effect::Probe),
         (Ok(_), None) => say(o, now, recorded_credentials(o), webhook_ready(o, webhook), reread(o, now, webhook)),
-        (Ok(_), Some(Err(failure))) => say(o, now, bad(failure), webhook_ready(o, webhook), Wake::Backoff),
+        (Ok(_), Some(Err(failure))) => {
+            let wake = match failure.rule().retry {
+                Retry::AsTold(Some(wait)) => Wake::At(after(now, wait)),
+                _ => Wake::Backoff,
+            };
+            say(o, now, bad(failure), webhook_ready(o, webhook), wake)
+        }
         (Ok(_), Some(Ok(()))) => {
             let good = (Status::True, Reason::Authenticated, "the vendor accepts the API token".into());
             say(o, now, good, webhook_ready(o, webhook), reread(o, now, webhook))
@@ -85,6 +91,11 @@ fn reread(o: &Observed, now: Timestamp, webhook: &Result<(), Failure>) -> Wake {
         Ok(()) => Wake::At(after(now, o.timing.secret_ttl.mul_f64(1.0 + 0.2 * o.jitter))),
         Err(_) => Wake::Backoff,
     }
+}
+
+/// Whether what is said of the credentials came of a probe, and not of a Secret that could not be used and now can.
+fn probed(o: &Observed) -> bool {
+    !matches!(recorded_credentials(o).1, Reason::SecretNotFound | Reason::TokenInvalid | Reason::Pending)
 }
 
 /// What was said of the credentials before; a new spec has to be probed first.

@@ -6,22 +6,49 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::{
     api::{Operation, OperationKind},
-    onfido::model::{ApplicantId, WorkflowId},
+    onfido::model::{ApplicantId, WorkflowId, WorkflowRun},
 };
 
 use super::{
     Failure, Fence, Looked, Notice, NoticeKind, Observed, Wake, conditions,
     schedule::{after, between},
     timing::LOOKS_BEFORE_ABSENT,
-    verification::{Accepted, VerificationPlan, acceptable, adopt, intend_applicant, look, nothing, perform, refused, start_run},
+    verdict,
+    verification::{
+        Accepted, VerificationPlan, acceptable, adopt, beside, intend_applicant, look, nothing, oldest, perform, refused, start_run,
+        started, willing,
+    },
 };
+
+/// Our own call was answered: the run exists. After a call whose fate is unknown another may have turned up meanwhile: the oldest is
+/// the one, the rest are reported.
+pub(super) fn answered(o: &Observed, now: Timestamp, run: &WorkflowRun) -> VerificationPlan {
+    let tries = o.status.operation.as_ref().map_or(0, |operation| operation.tries);
+    match &o.facts.looked {
+        None if tries > 0 => perform(o, look(o)),
+        Some(Ok(looked)) if tries > 0 => {
+            let others = looked.runs.iter().filter(|other| verdict::is_ours(other, &o.status, &o.tag).is_ok());
+            let used = oldest(others.chain([run])).unwrap_or(run);
+            let mut all = looked.runs.clone();
+            all.retain(|other| other.id != run.id);
+            all.push(run.clone());
+            started(o, now, used, beside(used, &all))
+        }
+        None | Some(_) => started(o, now, run, vec![]),
+    }
+}
 
 /// Our own call failed. Without effect: the intent is withdrawn, and what exists stays recorded. With an unknown one: it stays.
 pub(super) fn unanswered(o: &Observed, now: Timestamp, failure: &Failure) -> VerificationPlan {
     let mut plan = refused(o, now, failure);
     if *failure == Failure::Ambiguous {
-        plan.wake = Wake::At(after(now, o.timing.doubt()));
-        plan.status.next_check_at = Some(Time(after(now, o.timing.doubt())));
+        let doubt = after(now, o.timing.doubt());
+        let next = match &o.status.operation {
+            Some(operation) if operation.kind == OperationKind::CreateApplicant => next_applicant(o, operation).max(doubt),
+            _ => doubt,
+        };
+        plan.wake = Wake::At(next);
+        plan.status.next_check_at = Some(Time(next));
         return plan;
     }
     if let Some(operation) = &o.status.operation {
@@ -37,9 +64,7 @@ pub(super) fn in_doubt(o: &Observed, now: Timestamp, operation: &Operation) -> V
     // Who looked before us had waited; and a recorded look is a wait that is over.
     let known_for = o.memory.operation_known_for;
     if operation.looks == 0 && known_for < o.timing.doubt() {
-        let mut plan = nothing(o);
-        plan.wake = Wake::At(after(now, o.timing.doubt() - known_for));
-        return plan;
+        return waiting(o, now, after(now, o.timing.doubt() - known_for));
     }
     match operation.kind {
         OperationKind::CreateApplicant => applicant_in_doubt(o, now, operation),
@@ -49,13 +74,9 @@ pub(super) fn in_doubt(o: &Observed, now: Timestamp, operation: &Operation) -> V
 
 /// Whether the applicant exists cannot be found out: create one again, ever more rarely, and report that another may exist.
 fn applicant_in_doubt(o: &Observed, now: Timestamp, operation: &Operation) -> VerificationPlan {
-    let wait = match operation.tries {
-        0 => o.timing.doubt(),
-        tries => o.timing.tries[(tries as usize - 1).min(o.timing.tries.len() - 1)],
-    };
-    let due = after(operation.started_at.0, wait);
+    let due = next_applicant(o, operation);
     if due > now {
-        return waiting(o, due);
+        return waiting(o, now, due);
     }
     let accepted = match acceptable(o) {
         Err(failure) => return refused(o, now, &failure),
@@ -82,11 +103,20 @@ fn applicant_in_doubt(o: &Observed, now: Timestamp, operation: &Operation) -> Ve
     plan
 }
 
+/// When an applicant of unknown fate is created again.
+fn next_applicant(o: &Observed, operation: &Operation) -> Timestamp {
+    let wait = match operation.tries {
+        0 => o.timing.doubt(),
+        tries => o.timing.tries[(tries as usize - 1).min(o.timing.tries.len() - 1)],
+    };
+    after(operation.started_at.0, wait)
+}
+
 /// Whether the run exists can be found out: by its tag, in the account that knows the applicant.
 fn run_in_doubt(o: &Observed, now: Timestamp, operation: &Operation) -> VerificationPlan {
     match &o.facts.looked {
         None => match &o.status.next_check_at {
-            Some(due) if operation.looks > 0 && due.0 > now => waiting(o, due.0),
+            Some(due) if operation.looks > 0 && due.0 > now => waiting(o, now, due.0),
             _ => perform(o, look(o)),
         },
         Some(Err(failure)) => refused(o, now, failure),
@@ -116,7 +146,6 @@ fn absent(o: &Observed, now: Timestamp, operation: &Operation) -> VerificationPl
         None => after(now, o.timing.stalled_look),
     };
     plan.status.next_check_at = Some(Time(next));
-    conditions::say(&mut plan.status, o.generation, now, None, None);
     if believed && next_try.is_none() {
         let message = format!(
             "the vendor shows no run with tag {} after {} tries; look in its dashboard: a run found there is adopted by itself, otherwise create a new verification",
@@ -127,6 +156,8 @@ fn absent(o: &Observed, now: Timestamp, operation: &Operation) -> VerificationPl
         if !o.status.conditions.iter().any(|c| c.is_true(crate::api::ConditionType::Stalled)) {
             plan.notices.push(Notice { kind: NoticeKind::Stalled, message });
         }
+    } else {
+        conditions::say(&mut plan.status, o.generation, now, None, None);
     }
     plan.wake = Wake::At(next);
     plan
@@ -134,6 +165,9 @@ fn absent(o: &Observed, now: Timestamp, operation: &Operation) -> VerificationPl
 
 /// The absence is believed: a new try with a new nonce.
 fn try_again(o: &Observed, now: Timestamp, operation: &Operation) -> VerificationPlan {
+    if let Err(failure) = willing(o) {
+        return refused(o, now, &failure);
+    }
     let applicant = ApplicantId::parse(o.status.applicant_id.clone().unwrap_or_default());
     let workflow = WorkflowId::parse(o.status.basis.as_ref().map_or(String::new(), |basis| basis.workflow_id.clone()));
     let (Ok(applicant), Ok(workflow)) = (applicant, workflow) else { return nothing(o) };
@@ -153,9 +187,12 @@ fn try_again(o: &Observed, now: Timestamp, operation: &Operation) -> Verificatio
     plan
 }
 
-/// Nothing to do before this time.
-fn waiting(o: &Observed, until: Timestamp) -> VerificationPlan {
+/// Nothing to do before this time but to acknowledge the spec.
+fn waiting(o: &Observed, now: Timestamp, until: Timestamp) -> VerificationPlan {
     let mut plan = nothing(o);
+    if conditions::suspended(&o.status) || o.status.observed_generation != Some(o.generation) {
+        conditions::acknowledge(&mut plan.status, o.generation, now);
+    }
     plan.wake = Wake::At(until);
     plan
 }

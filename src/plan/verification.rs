@@ -6,11 +6,14 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::{
     api::{
-        Basis, BasisAttribute, CaptureStatus, ConditionStatus, ConditionType, IdentityVerificationStatus, Inline, Operation, OperationKind,
-        Phase, Reason, Requirement, SecretRef,
+        AttributeResult, AttributeVerdict, Basis, BasisAttribute, CaptureStatus, ConditionStatus, ConditionType, Environment,
+        IdentityVerificationStatus, Inline, OnfidoProviderSpec, Operation, OperationKind, Phase, Reason, Requirement, SecretRef,
     },
     onfido::{
-        model::{ApplicantField, ApplicantId, Consent, ConsentName, NewApplicant, NewWorkflowRun, WorkflowId, WorkflowRun, WorkflowRunId},
+        model::{
+            Applicant, ApplicantField, ApplicantId, Consent, ConsentName, NewApplicant, NewWorkflowRun, WorkflowId, WorkflowRun,
+            WorkflowRunId,
+        },
         secret::Personal,
     },
 };
@@ -23,6 +26,8 @@ use super::{
 
 /// The attempt this version makes; a second one comes with `spec.attempt`.
 pub const ATTEMPT: i32 = 1;
+/// The key of digests that agree with no value.
+const NO_KEY: &str = "none";
 /// How many answered deliveries are remembered.
 const ANSWERED: usize = 8;
 
@@ -31,6 +36,17 @@ pub type VerificationPlan = Plan<IdentityVerificationStatus, Effect>;
 
 /// What to do next.
 pub fn plan(o: &Observed, now: Timestamp) -> VerificationPlan {
+    let plan = decide(o, now);
+    // A nonce that is on record names another intent, and no unrepeatable call is made under it.
+    match (&plan.effect, &o.status.operation) {
+        (Some(effect), Some(recorded)) if effect.is_unrepeatable() && recorded.nonce == o.nonce => {
+            Plan { wake: Wake::Backoff, ..nothing(o) }
+        }
+        _ => plan,
+    }
+}
+
+fn decide(o: &Observed, now: Timestamp) -> VerificationPlan {
     let status = &o.status;
     if o.deleting {
         return nothing(o);
@@ -40,9 +56,9 @@ pub fn plan(o: &Observed, now: Timestamp) -> VerificationPlan {
     }
     // A call was made in this pass: its answer goes on record before anything else.
     match (&o.facts.applicant, &o.facts.started) {
-        (_, Some(Ok(run))) => return started(o, now, run, vec![]),
+        (_, Some(Ok(run))) => return recovery::answered(o, now, run),
         (_, Some(Err(failure))) => return recovery::unanswered(o, now, failure),
-        (Some(Ok(applicant)), None) => return applicant_created(o, now, &applicant.id),
+        (Some(Ok(applicant)), None) => return applicant_created(o, now, applicant),
         (Some(Err(failure)), None) => return recovery::unanswered(o, now, failure),
         (None, None) => {}
     }
@@ -63,6 +79,10 @@ fn request(o: &Observed, now: Timestamp) -> VerificationPlan {
         Ok(Accepted::Unread(names)) => return perform(o, Effect::ReadAttributes { names }),
         Ok(Accepted::Read(accepted)) => accepted,
     };
+    let accepted = match as_sent(o, accepted) {
+        Ok(accepted) => accepted,
+        Err(failure) => return refused(o, now, &failure),
+    };
     // The operator was down, etcd was restored, or the vendor refused before: a run of ours may exist that nothing here speaks of.
     let may_exist = o.status.applicant_id.is_some() || between(o.created_at, now) >= o.timing.look_first_after;
     match &o.facts.looked {
@@ -71,8 +91,13 @@ fn request(o: &Observed, now: Timestamp) -> VerificationPlan {
         Some(Ok(looked)) if !looked.applicant_known => return refused(o, now, &Failure::AccountChanged),
         Some(Ok(looked)) if !looked.runs.is_empty() => {
             let mut found = o.clone();
-            found.status.basis = Some(accepted.basis);
-            return adopt(&found, now, looked);
+            found.status.basis = Some(match o.status.basis {
+                Some(_) => accepted.basis,
+                // What was sent is not on record (etcd was restored): today's values must not be believed to be it.
+                None => Basis { key_id: NO_KEY.into(), ..accepted.basis },
+            });
+            let plan = adopt(&found, now, looked);
+            return if plan.effect.is_some() { perform_only(o, plan) } else { plan };
         }
         None | Some(Ok(_)) => {}
     }
@@ -80,6 +105,18 @@ fn request(o: &Observed, now: Timestamp) -> VerificationPlan {
         Ok(applicant) => intend_run(o, now, applicant, accepted.basis),
         Err(_) => intend_applicant(o, now, accepted, 0),
     }
+}
+
+/// Where the applicant exists, the verdict rests on what was sent with it: other values must not be believed on its account, nor paid for.
+fn as_sent(o: &Observed, mut accepted: Ready) -> Result<Ready, Failure> {
+    let (Some(_), Some(sent), Some(Ok(now))) = (&o.status.applicant_id, &o.status.basis, &o.facts.attributes) else { return Ok(accepted) };
+    let changed = verdict::changed(sent, now);
+    if !changed.is_empty() {
+        return Err(Failure::AttributeChanged { names: changed.into_iter().map(str::to_owned).collect() });
+    }
+    accepted.basis.attributes.clone_from(&sent.attributes);
+    accepted.basis.key_id.clone_from(&sent.key_id);
+    Ok(accepted)
 }
 
 /// Records the intent to create the applicant, then creates it.
@@ -97,11 +134,17 @@ pub(super) fn intend_applicant(o: &Observed, now: Timestamp, accepted: Ready, tr
 }
 
 /// The applicant exists: records it together with the intent to start the run, in one write, then starts it.
-fn applicant_created(o: &Observed, now: Timestamp, applicant: &ApplicantId) -> VerificationPlan {
+fn applicant_created(o: &Observed, now: Timestamp, applicant: &Applicant) -> VerificationPlan {
     let mut recorded = o.clone();
-    recorded.status.applicant_id = Some(applicant.as_str().to_owned());
+    recorded.status.applicant_id = Some(applicant.id.as_str().to_owned());
+    // The answer knows better than the token's prefix where it was created.
+    match applicant.sandbox {
+        Some(true) => recorded.status.environment = Some(Environment::Sandbox),
+        Some(false) => recorded.status.environment = Some(Environment::Live),
+        None => {}
+    }
     match o.status.basis.clone() {
-        Some(basis) => intend_run(&recorded, now, applicant.clone(), basis),
+        Some(basis) => intend_run(&recorded, now, applicant.id.clone(), basis),
         None => nothing(o), // an intent is never recorded without its basis
     }
 }
@@ -126,42 +169,42 @@ pub(super) fn start_run(o: &Observed, applicant_id: ApplicantId, workflow_id: Wo
     Effect::StartRun { nonce: o.nonce.clone(), run }
 }
 
-/// Runs of ours were found: the oldest is the one, the rest are reported.
+/// Runs with our tag were found: the oldest of ours is the one, the rest are reported. If none is ours nothing is begun beside them.
 pub(super) fn adopt(o: &Observed, now: Timestamp, looked: &Looked) -> VerificationPlan {
-    let oldest = looked.runs.iter().min_by_key(|run| (run.created_at.unwrap_or(Timestamp::MAX), run.id.as_str().to_owned()));
-    let Some(run) = oldest else { return nothing(o) };
-    let extra: Vec<Notice> = looked
-        .runs
-        .iter()
-        .filter(|other| other.id != run.id)
-        .map(|other| Notice {
-            kind: NoticeKind::ExtraRun,
-            message: format!(
-                "run {} exists beside {}, which is used; it was paid for and cannot be cancelled",
-                other.id.as_str(),
-                run.id.as_str()
-            ),
-        })
-        .collect();
     let mut found = o.clone();
-    if found.status.applicant_id.is_none() {
-        found.status.applicant_id = Some(run.applicant_id.as_str().to_owned());
-    }
     found.status.attempt = Some(ATTEMPT);
     found.status.environment.get_or_insert(environment(o));
-    if let Err(failure) = verdict::is_ours(run, &found.status, &o.tag) {
-        return refused(o, now, &failure);
+    if found.status.applicant_id.is_none() {
+        found.status.applicant_id = oldest(looked.runs.iter()).map(|run| run.applicant_id.as_str().to_owned());
     }
-    let mut plan = started(&found, now, run, extra);
-    if plan.effect.is_some() {
-        plan.status = o.status.clone(); // nothing is recorded before the Secret is written
-        plan.notices.clear();
-    }
-    plan
+    let ours = |run: &&WorkflowRun| verdict::is_ours(run, &found.status, &o.tag).is_ok();
+    let Some(run) = oldest(looked.runs.iter().filter(ours)) else {
+        return refused(o, now, &Failure::UnexpectedAnswer { what: "a run with our tag is of another applicant or workflow" });
+    };
+    let plan = started(&found, now, run, beside(run, &looked.runs));
+    if plan.effect.is_some() { perform_only(o, plan) } else { plan }
+}
+
+/// The Secret is written before anything is recorded.
+fn perform_only(o: &Observed, plan: VerificationPlan) -> VerificationPlan {
+    Plan { effect: plan.effect, ..nothing(o) }
+}
+
+/// The run that was created first.
+pub(super) fn oldest<'a>(runs: impl Iterator<Item = &'a WorkflowRun>) -> Option<&'a WorkflowRun> {
+    runs.min_by_key(|run| (run.created_at.unwrap_or(Timestamp::MAX), run.id.as_str()))
+}
+
+/// Reports every run but the one that is used.
+pub(super) fn beside(used: &WorkflowRun, all: &[WorkflowRun]) -> Vec<Notice> {
+    let message =
+        |other: &str| format!("run {other} exists beside {}, which is used; it was paid for and cannot be cancelled", used.id.as_str());
+    let others = all.iter().filter(|other| other.id != used.id);
+    others.map(|other| Notice { kind: NoticeKind::ExtraRun, message: message(other.id.as_str()) }).collect()
 }
 
 /// The run exists: the SDK token goes into the Secret, then the run goes on record.
-fn started(o: &Observed, now: Timestamp, run: &WorkflowRun, notices: Vec<Notice>) -> VerificationPlan {
+pub(super) fn started(o: &Observed, now: Timestamp, run: &WorkflowRun, notices: Vec<Notice>) -> VerificationPlan {
     let phase = verdict::phase_of(&run.status).unwrap_or(Phase::Processing);
     let waits = phase == Phase::AwaitingInput;
     let mut plan = nothing(o);
@@ -185,16 +228,7 @@ fn started(o: &Observed, now: Timestamp, run: &WorkflowRun, notices: Vec<Notice>
     status.started_at = Some(Time(began));
     // Even a run that comes back approved is only believed once it is read.
     status.phase = if phase.is_final() { Phase::Processing } else { phase };
-    let mut trouble = None;
-    match &o.facts.capture {
-        Some(Ok(name)) => {
-            let expires_at = Some(Time(after(began, o.timing.sdk_token_lifetime)));
-            status.capture = Some(CaptureStatus { secret_ref: SecretRef { name: name.clone() }, expires_at });
-        }
-        Some(Err(failure)) => trouble = Some(failure),
-        None => {}
-    }
-    conditions::say(&mut plan.status, o.generation, now, trouble, None);
+    capture_noted(o, now, &mut plan);
     plan.wake = if phase.is_final() { Wake::At(now) } else { Wake::At(due(o, &plan.status, now)) };
     plan
 }
@@ -213,7 +247,10 @@ fn running(o: &Observed, now: Timestamp) -> VerificationPlan {
             },
         },
         None if halted(o) => suspended(o, now),
-        None if o.unanswered().is_some() || due(o, &o.status, now) <= now => read_run(o, now),
+        None if o.status.unanswered().is_some() || due(o, &o.status, now) <= now => match read_run(o) {
+            Ok(effect) => perform(o, effect),
+            Err(failure) => refused(o, now, &failure),
+        },
         None => acknowledged(o, now, due(o, &o.status, now)),
     }
 }
@@ -227,18 +264,27 @@ fn still_open(o: &Observed, now: Timestamp, run: &WorkflowRun, phase: Phase) -> 
     }
     noted(o, &mut plan.status, run);
     plan.status.phase = phase;
-    let trouble = match &o.facts.capture {
+    capture_noted(o, now, &mut plan);
+    plan.wake = Wake::At(due_after_look(o, &plan.status, now));
+    plan
+}
+
+/// Notes what became of the Secret, and says all conditions. A Secret that is not ours holds no token of ours.
+fn capture_noted(o: &Observed, now: Timestamp, plan: &mut VerificationPlan) {
+    let mut trouble = None;
+    match &o.facts.capture {
         Some(Ok(name)) => {
             let expires_at = plan.status.started_at.as_ref().map(|began| Time(after(began.0, o.timing.sdk_token_lifetime)));
             plan.status.capture = Some(CaptureStatus { secret_ref: SecretRef { name: name.clone() }, expires_at });
-            None
         }
-        Some(Err(failure)) => Some(failure),
-        None => None,
-    };
+        Some(Err(failure)) => {
+            plan.status.capture = None;
+            plan.notices.extend(notice_of(o, failure));
+            trouble = Some(failure);
+        }
+        None => {}
+    }
     conditions::say(&mut plan.status, o.generation, now, trouble, None);
-    plan.wake = Wake::At(due_after_look(o, &plan.status, now));
-    plan
 }
 
 /// The vendor has spoken: judge it by the basis and by the values as they are now.
@@ -265,29 +311,34 @@ fn outcome(o: &Observed, now: Timestamp, run: &WorkflowRun, phase: Phase) -> Ver
 /// The outcome is recorded. It changes only for the worse: a value that changed since, or an approval the vendor took back.
 fn settled(o: &Observed, now: Timestamp) -> VerificationPlan {
     let acknowledged = o.status.observed_generation == Some(o.generation);
-    if acknowledged && o.unanswered().is_none() {
+    let rung = o.status.unanswered().is_some() && !halted(o); // while suspended the bell waits, an edit does not
+    if acknowledged && !rung {
         return nothing(o);
     }
     let Some(basis) = &o.status.basis else { return nothing(o) };
     let attributes = match &o.facts.attributes {
         None => return perform(o, Effect::ReadAttributes { names: names_of(o) }),
-        Some(Err(failure)) => return refused(o, now, failure),
+        // An edit is acknowledged only when it was judged: nobody may take an old verdict for a new one.
+        Some(Err(failure)) => return Plan { wake: wake_after(o, now, failure), ..nothing(o) },
         Some(Ok(attributes)) => attributes,
     };
-    if o.unanswered().is_some() {
-        match &o.facts.run {
-            None if halted(o) => {} // the edit is acknowledged; the bell waits
-            None => return read_run(o, now),
-            Some(Err(failure)) => return refused(o, now, failure),
-            Some(Ok(run)) => {
-                return match verdict::is_ours(run, &o.status, &o.tag) {
-                    Err(failure) => refused(o, now, &failure),
-                    Ok(()) => confirm(o, now, basis, attributes, Some(run)),
-                };
-            }
-        }
+    if !rung {
+        return confirm(o, now, basis, attributes, None);
     }
-    if acknowledged { nothing(o) } else { confirm(o, now, basis, attributes, None) }
+    let trouble = match &o.facts.run {
+        None => match read_run(o) {
+            Ok(effect) => return perform(o, effect),
+            Err(failure) => failure,
+        },
+        Some(Err(failure)) => failure.clone(),
+        Some(Ok(run)) => match verdict::is_ours(run, &o.status, &o.tag) {
+            Ok(()) => return confirm(o, now, basis, attributes, Some(run)),
+            Err(failure) => failure,
+        },
+    };
+    // The edit is judged by the outcome on record; the bell waits.
+    let judged = if acknowledged { nothing(o) } else { confirm(o, now, basis, attributes, None) };
+    Plan { wake: wake_after(o, now, &trouble), ..judged }
 }
 
 /// Judges a recorded outcome again, by the run if it was read, and by the values as they are now.
@@ -302,9 +353,13 @@ fn confirm(o: &Observed, now: Timestamp, basis: &Basis, attributes: &Attributes,
         noted(o, &mut plan.status, run);
         if o.status.phase == Phase::Approved {
             let fresh = verdict::results(run, basis);
-            let worse = verdict::phase_of(&run.status) != Some(Phase::Approved)
-                || results.iter().any(|old| old.verified && !fresh.iter().any(|new| new.name == old.name && new.result == old.result));
-            revoked |= worse;
+            // By the vendor's words alone: a value that is changed at the moment must not hide that they are worse.
+            let stands =
+                |results: &[AttributeResult]| verdict::judge(Phase::Approved, basis, &mut results.to_vec(), &[]).0 == ConditionStatus::True;
+            revoked |= verdict::phase_of(&run.status) != Some(Phase::Approved) || (stands(&results) && !stands(&fresh));
+            for old in results.iter_mut().filter(|old| old.result == AttributeVerdict::Clear) {
+                old.result = fresh.iter().find(|new| new.name == old.name).map_or(AttributeVerdict::NotCompared, |new| new.result);
+            }
         }
     }
     let mut verified = verdict::judge(o.status.phase, basis, &mut results, &verdict::changed(basis, attributes));
@@ -337,25 +392,32 @@ pub(super) fn perform(o: &Observed, effect: Effect) -> VerificationPlan {
 pub(super) fn refused(o: &Observed, now: Timestamp, failure: &Failure) -> VerificationPlan {
     let mut plan = nothing(o);
     conditions::say(&mut plan.status, o.generation, now, Some(failure), None);
-    let rule = failure.rule();
-    plan.wake = match rule.retry {
+    plan.wake = wake_after(o, now, failure);
+    plan.notices.extend(notice_of(o, failure));
+    plan
+}
+
+/// When to try again after a failure.
+fn wake_after(o: &Observed, now: Timestamp, failure: &Failure) -> Wake {
+    match failure.rule().retry {
         Retry::OnChange => Wake::OnChange,
         Retry::Backoff | Retry::AsTold(None) => Wake::Backoff,
         Retry::Slowly => Wake::At(after(now, o.timing.slow_retry)),
         Retry::AsTold(Some(wait)) => Wake::At(after(now, wait)),
-    };
-    let told = |status: &IdentityVerificationStatus| status.conditions.iter().any(|c| c.reason == rule.reason.as_str());
-    if rule.event && !told(&o.status) {
-        plan.notices.push(Notice { kind: NoticeKind::Refused, message: failure.message() });
     }
-    plan
+}
+
+/// What a person must see of a failure, unless it is on record already.
+fn notice_of(o: &Observed, failure: &Failure) -> Option<Notice> {
+    let rule = failure.rule();
+    let told = o.status.conditions.iter().any(|c| c.reason == rule.reason.as_str());
+    (rule.event && !told).then(|| Notice { kind: NoticeKind::Refused, message: failure.message() })
 }
 
 /// `suspend` stops everything, and says so.
 fn suspended(o: &Observed, now: Timestamp) -> VerificationPlan {
     let mut plan = nothing(o);
     let by = if o.spec.suspend { "spec.suspend is true" } else { "the provider is suspended" };
-    conditions::say(&mut plan.status, o.generation, now, None, None);
     conditions::suspend(&mut plan.status, o.generation, now, by);
     plan
 }
@@ -369,26 +431,25 @@ fn halted(o: &Observed) -> bool {
 fn acknowledged(o: &Observed, now: Timestamp, wake: Timestamp) -> VerificationPlan {
     let mut plan = nothing(o);
     plan.wake = Wake::At(wake);
-    let suspended_before = o.status.conditions.iter().any(|c| c.reason == Reason::Suspended.as_str());
-    let finalize_pending = o.spec.submitted_attempt >= ATTEMPT && o.status.submitted_at.is_none();
-    if suspended_before || (o.status.observed_generation != Some(o.generation) && !finalize_pending) {
-        conditions::say(&mut plan.status, o.generation, now, None, None);
+    // In review no finalize asks for a look.
+    let finalize_pending = submitted(o).is_some() && o.status.submitted_at.is_none() && o.status.phase != Phase::InReview;
+    if conditions::suspended(&o.status) || (o.status.observed_generation != Some(o.generation) && !finalize_pending) {
+        submission_noted(o, &mut plan.status);
+        conditions::acknowledge(&mut plan.status, o.generation, now);
     }
     plan
 }
 
 /// Reads the run, if this is still the vendor's environment that it lives in.
-fn read_run(o: &Observed, now: Timestamp) -> VerificationPlan {
-    let here = match &o.provider {
-        Provider::Found { environment, .. } => Some(*environment),
-        Provider::Missing => None,
-    };
-    let run = WorkflowRunId::parse(o.status.workflow_run_id.clone().unwrap_or_default());
-    match (here, run) {
-        (None, _) => refused(o, now, &provider_missing(o)),
-        (Some(here), _) if o.status.environment.is_some_and(|there| there != here) => refused(o, now, &Failure::AccountChanged),
-        (_, Ok(run)) => perform(o, Effect::ReadRun { run, applicant: applicant(o) }),
-        (_, Err(_)) => nothing(o),
+fn read_run(o: &Observed) -> Result<Effect, Failure> {
+    let Provider::Found { environment: here, .. } = &o.provider else { return Err(provider_missing(o)) };
+    let known = |environment: &Environment| *environment != Environment::Unknown;
+    if o.status.environment.filter(known).is_some_and(|there| known(here) && there != *here) {
+        return Err(Failure::AccountChanged);
+    }
+    match WorkflowRunId::parse(o.status.workflow_run_id.clone().unwrap_or_default()) {
+        Ok(run) => Ok(Effect::ReadRun { run, applicant: applicant(o) }),
+        Err(_) => Err(Failure::UnexpectedAnswer { what: "the recorded run has no proper id" }),
     }
 }
 
@@ -408,7 +469,7 @@ fn noted(o: &Observed, status: &mut IdentityVerificationStatus, run: &WorkflowRu
     if run.dashboard_url.is_some() {
         status.dashboard_url.clone_from(&run.dashboard_url);
     }
-    if let Some(digest) = o.unanswered() {
+    if let Some(digest) = o.status.unanswered() {
         status.answered_notifications.insert(0, digest.to_owned());
         status.answered_notifications.truncate(ANSWERED);
     }
@@ -433,14 +494,29 @@ fn due_after_look(o: &Observed, status: &IdentityVerificationStatus, now: Timest
 
 fn due_since(o: &Observed, status: &IdentityVerificationStatus, now: Timestamp, last_look: Option<Timestamp>) -> Timestamp {
     let began = status.started_at.as_ref().map_or(now, |t| t.0);
-    let submitted = status.submitted_at.as_ref().map(|t| t.0).or(o.memory.submission_seen).filter(|_| o.spec.submitted_attempt >= ATTEMPT);
+    let submitted = status.submitted_at.as_ref().map(|t| t.0).or(submitted(o));
     let (pace, anchor) = match (status.phase, submitted) {
         (Phase::InReview, _) => (Pace::Slow, began),
         (_, Some(submitted)) => (Pace::Eager, submitted),
-        (Phase::Processing, None) => (Pace::Eager, began),
+        (Phase::Processing, None) => (Pace::Eager, began.max(conditions::since(status, ConditionType::CaptureReady).unwrap_or(began))),
         _ => (Pace::Slow, began),
     };
-    next_look(pace, anchor, last_look, o.jitter, &o.timing)
+    let due = next_look(pace, anchor, last_look, o.jitter, &o.timing);
+    if troubled(status) { due.min(last_look.map_or(began, |look| after(look, o.timing.slow_retry))) } else { due }
+}
+
+/// Whether the last look met trouble, or a run that waits for the person came without its token: the next one is not an hour away.
+fn troubled(status: &IdentityVerificationStatus) -> bool {
+    use Reason as R;
+    let reason = |type_| conditions::recorded(status, type_).map(|(_, reason, _)| reason);
+    let usual = [R::Pending, R::AwaitingInput, R::Processing, R::InReview, R::OutcomeReported, R::Suspended];
+    reason(ConditionType::Completed).is_some_and(|reason| !usual.contains(&reason))
+        || matches!(reason(ConditionType::CaptureReady), Some(R::SecretConflict | R::SecretRefused | R::UnexpectedAnswer))
+}
+
+/// When the finalize was first seen, as far as this process remembers.
+fn submitted(o: &Observed) -> Option<Timestamp> {
+    o.memory.submission_seen.filter(|_| o.spec.submitted_attempt >= ATTEMPT)
 }
 
 fn intent(o: &Observed, now: Timestamp, kind: OperationKind, tries: u32) -> Operation {
@@ -455,10 +531,10 @@ fn fence_of_intent(o: &Observed) -> Fence {
     }
 }
 
-fn environment(o: &Observed) -> crate::api::Environment {
+fn environment(o: &Observed) -> Environment {
     match &o.provider {
         Provider::Found { environment, .. } => *environment,
-        Provider::Missing => crate::api::Environment::Unknown,
+        Provider::Missing => Environment::Unknown,
     }
 }
 
@@ -486,8 +562,8 @@ pub(super) enum Accepted {
     Read(Ready),
 }
 
-/// Whether the provider is there and willing, and every attribute can be sent.
-pub(super) fn acceptable(o: &Observed) -> Result<Accepted, Failure> {
+/// Whether the provider is there, and willing to start something for this namespace.
+pub(super) fn willing(o: &Observed) -> Result<&OnfidoProviderSpec, Failure> {
     let Provider::Found { spec, allowed, ready, .. } = &o.provider else { return Err(provider_missing(o)) };
     let provider = o.spec.provider_ref.name.clone();
     if !allowed {
@@ -496,6 +572,12 @@ pub(super) fn acceptable(o: &Observed) -> Result<Accepted, Failure> {
     if let Err(reason) = ready {
         return Err(Failure::ProviderNotReady { provider, reason: reason.clone() });
     }
+    Ok(spec)
+}
+
+/// Whether the provider is willing, and every attribute can be sent.
+pub(super) fn acceptable(o: &Observed) -> Result<Accepted, Failure> {
+    let spec = willing(o)?;
     let mapping = spec.attribute_mapping();
     for attribute in o.spec.attributes.iter().flatten() {
         let name = attribute.name.clone();

@@ -34,7 +34,7 @@ pub const WORKFLOW: &str = "5c1d9b0e-6f0e-4c52-9d3f-0f5f0a3c9b11";
 /// What deliveries are signed with.
 pub const WEBHOOK_TOKEN: &str = "an-invented-webhook-token-0123456789";
 /// The namespace of an operator's own Secret.
-const OPERATOR_NAMESPACE: &str = "onfido-operator";
+pub const OPERATOR_NAMESPACE: &str = "onfido-operator";
 
 /// The simulator of this test program: in this process, on a thread of its own, since a test's runtime ends with the test.
 pub async fn simulator() -> AdminClient {
@@ -105,11 +105,13 @@ pub struct Run {
     pub log_level: &'static str,
     /// Further arguments.
     pub args: Vec<String>,
+    /// Added to its environment.
+    pub env: Vec<(&'static str, &'static str)>,
 }
 
 impl Default for Run {
     fn default() -> Self {
-        Self { only: None, time_scale: 1.0, pause_at: None, log_level: "debug", args: vec![] }
+        Self { only: None, time_scale: 1.0, pause_at: None, log_level: "debug", args: vec![], env: vec![] }
     }
 }
 
@@ -145,7 +147,8 @@ impl Operator {
         args.extend(["--time-scale".into(), run.time_scale.to_string()]);
         args.extend(run.only.iter().flat_map(|namespace| ["--only-namespace".into(), namespace.clone()]));
         args.extend(run.args.iter().cloned());
-        let env = run.pause_at.iter().map(|place| ("ONFIDO_OPERATOR_PAUSE_AT".into(), place.into())).collect();
+        let pause = run.pause_at.iter().map(|place| ("ONFIDO_OPERATOR_PAUSE_AT".into(), place.into()));
+        let env = pause.chain(run.env.iter().map(|(name, value)| (name.into(), value.into()))).collect();
         let start = Start {
             name: "operator".into(),
             shim: binary.clone(),
@@ -195,6 +198,8 @@ impl Operator {
 pub struct Scene {
     pub client: Client,
     pub namespace: String,
+    /// Namespace and name of the provider.
+    pub provider: String,
     pub simulator: AdminClient,
     /// The account's name at the simulator; also in its API token.
     pub account: String,
@@ -215,11 +220,28 @@ impl Scene {
     pub async fn bare(control_plane: &ControlPlane, word: &str) -> Self {
         let namespace = namespace(control_plane, word).await;
         let simulator = simulator().await;
-        let scene = Self { client: control_plane.client(ADMIN).unwrap(), account: namespace.clone(), namespace, simulator };
+        let scene = Self {
+            client: control_plane.client(ADMIN).unwrap(),
+            account: namespace.clone(),
+            provider: format!("{namespace}/onfido"),
+            namespace,
+            simulator,
+        };
         scene.simulator.account(&admin::AccountSetting::new(&scene.account, &scene.api_token(), WORKFLOW)).await.unwrap();
         scene.secret("onfido-api", Some("credentials"), &[("token", &scene.api_token())]).await;
         scene.secret("onfido-webhook", Some("webhook"), &[("token", WEBHOOK_TOKEN)]).await;
         scene
+    }
+
+    /// Two namespaces of these names and an account that exists, for what somebody else applies.
+    pub async fn of(control_plane: &ControlPlane, namespace: &str, provider: &str, account: &str) -> Self {
+        Self {
+            client: control_plane.client(ADMIN).unwrap(),
+            account: account.to_owned(),
+            namespace: namespace.to_owned(),
+            provider: format!("{provider}/onfido"),
+            simulator: simulator().await,
+        }
     }
 
     pub fn api_token(&self) -> String {
@@ -228,7 +250,7 @@ impl Scene {
 
     /// Lets the vendor deliver this account's events to an operator.
     pub async fn deliver_to(&self, operator: &Operator) {
-        let url = format!("{}/webhooks/{}/onfido", operator.webhook, self.namespace);
+        let url = format!("{}/webhooks/{}", operator.webhook, self.provider);
         let webhook = admin::Webhook { url, token: WEBHOOK_TOKEN.into(), enabled: true, drop: false };
         self.simulator.webhooks(&self.account, &[webhook]).await.unwrap();
     }

@@ -1,0 +1,174 @@
+//! The rows of a provider.
+
+use super::super::provider::{Effect, Facts, Observed, ProviderPlan, plan};
+use super::*;
+use crate::api::{OnfidoProviderStatus, SecretUse};
+
+fn provider() -> Observed {
+    Observed {
+        generation: 1,
+        spec: provider_spec(json!({"webhook": {"management": "Manual", "tokenSecretRefs": [{"name": "w", "key": "token"}]}})),
+        status: OnfidoProviderStatus::default(),
+        webhook_url: "https://operator.example.test/webhooks/identity/onfido".into(),
+        last_probe: None,
+        jitter: 0.0,
+        facts: Facts { credentials: Some(Ok(Environment::Live)), webhook: Some(Ok(())), probe: None },
+        timing: Timing::default(),
+    }
+}
+
+fn with(mut o: Observed, change: impl FnOnce(&mut Observed)) -> Observed {
+    change(&mut o);
+    o
+}
+
+/// A provider probed well at 0 s.
+fn proven() -> Observed {
+    let o = with(provider(), |o| o.facts.probe = Some(Ok(())));
+    let status = plan(&o, t(0)).status;
+    Observed { status, last_probe: Some(t(0)), ..provider() }
+}
+
+fn missing(for_use: SecretUse) -> Failure {
+    Failure::SecretNotFound { namespace: "identity".into(), name: "s".into(), key: Some("token".into()), for_use }
+}
+
+fn says(plan: &ProviderPlan) -> String {
+    let all = plan.status.conditions.iter().map(|c| format!("{}={:?}/{}", c.type_, c.status, c.reason));
+    all.collect::<Vec<_>>().join(" ")
+}
+
+fn wake(plan: &ProviderPlan, at: i64) -> String {
+    match plan.wake {
+        Wake::OnChange => "OnChange".into(),
+        Wake::Backoff => "Backoff".into(),
+        Wake::At(moment) => format!("+{}", moment.duration_since(t(at)).as_secs()),
+    }
+}
+
+/// Sentence, situation, second; effect, conditions, wake.
+type ProviderRow = (&'static str, Observed, i64, Option<Effect>, &'static str, &'static str);
+
+const GOOD: &str = "CredentialsValid=True/Authenticated WebhookReady=True/TokensLoaded Ready=True/Succeeded";
+
+#[test]
+fn a_provider_is_ready_once_the_vendor_takes_its_token() {
+    let probed = |probe| with(provider(), |o| o.facts.probe = Some(probe));
+    let no_credentials = with(provider(), |o| o.facts.credentials = Some(Err(missing(SecretUse::Credentials))));
+    let no_token = with(provider(), |o| (o.facts.webhook, o.facts.probe) = (Some(Err(missing(SecretUse::Webhook))), Some(Ok(()))));
+    let disabled = with(probed(Ok(())), |o| o.spec = provider_spec(json!({})));
+    let rows: Vec<ProviderRow> = vec![
+        ("Secrets are read first", with(provider(), |o| o.facts = Facts::default()), 0, Some(Effect::ReadSecrets), "", "OnChange"),
+        ("all of them", with(provider(), |o| o.facts.webhook = None), 0, Some(Effect::ReadSecrets), "", "OnChange"),
+        ("then the vendor is asked", provider(), 0, Some(Effect::Probe), "", "OnChange"),
+        ("and takes the token", probed(Ok(())), 0, None, GOOD, "+60"),
+        (
+            "or does not",
+            probed(Err(Failure::Unauthorized)),
+            0,
+            None,
+            "CredentialsValid=False/Unauthorized WebhookReady=True/TokensLoaded Ready=False/Unauthorized",
+            "Backoff",
+        ),
+        (
+            "another region",
+            probed(Err(Failure::WrongRegion)),
+            0,
+            None,
+            "CredentialsValid=False/WrongRegion WebhookReady=True/TokensLoaded Ready=False/WrongRegion",
+            "Backoff",
+        ),
+        (
+            "a vendor that does not answer leaves it open",
+            probed(Err(Failure::Unreachable)),
+            0,
+            None,
+            "CredentialsValid=Unknown/Unreachable WebhookReady=True/TokensLoaded Ready=Unknown/Unreachable",
+            "Backoff",
+        ),
+        (
+            "as does one that asks to slow down, and it is heeded",
+            probed(Err(Failure::RateLimited { after: Some(secs(40)) })),
+            0,
+            None,
+            "CredentialsValid=Unknown/RateLimited WebhookReady=True/TokensLoaded Ready=Unknown/RateLimited",
+            "+40",
+        ),
+        (
+            "a missing Secret",
+            no_credentials,
+            0,
+            None,
+            "CredentialsValid=False/SecretNotFound WebhookReady=True/TokensLoaded Ready=False/SecretNotFound",
+            "Backoff",
+        ),
+        (
+            "a webhook that is not ready stops nothing",
+            no_token,
+            0,
+            None,
+            "CredentialsValid=True/Authenticated WebhookReady=False/TokenMissing Ready=True/Succeeded",
+            "Backoff",
+        ),
+        (
+            "nor does one that is switched off",
+            disabled,
+            0,
+            None,
+            "CredentialsValid=True/Authenticated WebhookReady=False/Disabled Ready=True/Succeeded",
+            "+60",
+        ),
+        ("a recent probe is enough", proven(), 599, None, GOOD, "+60"),
+        ("an old one is repeated", proven(), 600, Some(Effect::Probe), "", "OnChange"),
+        ("one with another token does not count", with(proven(), |o| o.last_probe = None), 10, Some(Effect::Probe), "", "OnChange"),
+        (
+            "suspended, nobody is asked",
+            with(proven(), |o| (o.spec.suspend, o.last_probe) = (true, None)),
+            10,
+            None,
+            "CredentialsValid=True/Authenticated WebhookReady=True/TokensLoaded Ready=False/Suspended",
+            "+60",
+        ),
+        (
+            "suspended from the start",
+            with(provider(), |o| o.spec.suspend = true),
+            10,
+            None,
+            "CredentialsValid=Unknown/Pending WebhookReady=True/TokensLoaded Ready=False/Suspended",
+            "+60",
+        ),
+    ];
+    for (name, o, at, effect, expected, when) in rows {
+        let plan = plan(&o, t(at));
+        assert_eq!(plan.effect, effect, "{name}");
+        assert_eq!(wake(&plan, at), when, "{name}");
+        assert_eq!(plan.fence, Fence::Fields);
+        assert!(plan.notices.is_empty());
+        if effect.is_some() {
+            assert_eq!(plan.status, o.status, "{name}");
+            continue;
+        }
+        assert_eq!(says(&plan), expected, "{name}");
+        assert_eq!(plan.status.observed_generation, Some(1));
+        let again = Observed { status: plan.status.clone(), ..o };
+        assert_eq!(super::super::provider::plan(&again, t(at + 1)).status, plan.status, "a second time: {name}");
+    }
+}
+
+#[test]
+fn a_secret_that_is_back_is_probed_at_once_though_its_token_was_probed_lately() {
+    let gone = with(proven(), |o| o.facts.credentials = Some(Err(missing(SecretUse::Credentials))));
+    let status = plan(&gone, t(10)).status;
+    let back = Observed { status, ..proven() };
+    assert_eq!(plan(&back, t(20)).effect, Some(Effect::Probe));
+}
+
+#[test]
+fn what_is_known_of_the_account_is_shown() {
+    let o = proven();
+    assert_eq!(o.status.environment, Some(Environment::Live));
+    assert_eq!(o.status.webhook.as_ref().map(|w| w.url.as_str()), Some("https://operator.example.test/webhooks/identity/onfido"));
+    let disabled = with(proven(), |o| o.spec = provider_spec(json!({})));
+    assert_eq!(plan(&disabled, t(1)).status.webhook, None);
+    assert_eq!(wake(&plan(&with(proven(), |o| o.jitter = 1.0), t(1)), 1), "+72");
+}

@@ -1,0 +1,88 @@
+//! When a run is looked at: soon and then ever more slowly, spread over time, and never in a storm.
+
+use super::super::schedule::{Pace, after, between, next_look};
+use super::*;
+
+fn looks(pace: Pace, jitter: f64, many: usize) -> Vec<i64> {
+    let mut last = None;
+    let mut all = vec![];
+    for _ in 0..many {
+        let next = next_look(pace, t(0), last, jitter, &Timing::default());
+        all.push(next.duration_since(t(0)).as_secs());
+        last = Some(next);
+    }
+    all
+}
+
+#[test]
+fn an_eager_run_is_looked_at_soon_then_ever_more_slowly() {
+    assert_eq!(looks(Pace::Eager, 0.0, 9), [3, 8, 20, 50, 120, 300, 900, 4500, 8100]);
+    assert_eq!(looks(Pace::Slow, 0.0, 3), [3600, 7200, 10800]);
+}
+
+#[test]
+fn jitter_stretches_by_a_fifth_at_most() {
+    assert_eq!(looks(Pace::Slow, 0.5, 1), [3960]);
+    assert_eq!(looks(Pace::Slow, 1.0, 1), [4320]);
+    assert_eq!(looks(Pace::Slow, 9.0, 1), [4320]);
+    assert_eq!(looks(Pace::Slow, -1.0, 1), [3600]);
+}
+
+#[test]
+fn a_look_covers_all_that_was_due_before_it() {
+    let next = |last: i64| next_look(Pace::Eager, t(0), Some(t(last)), 0.0, &Timing::default());
+    assert_eq!(next(-50), t(3), "a look before the anchor covers nothing");
+    assert_eq!(next(3), t(8));
+    assert_eq!(next(60), t(120), "looks that were missed are not made up for");
+    assert_eq!(next(5000), t(8600));
+    assert_eq!(next_look(Pace::Slow, t(100), Some(t(0)), 0.0, &Timing::default()), t(3700), "and no look is earlier than the anchor");
+}
+
+#[test]
+fn time_saturates() {
+    assert_eq!(after(Timestamp::MAX, secs(1)), Timestamp::MAX);
+    assert_eq!(after(t(0), Duration::MAX), Timestamp::MAX);
+    assert_eq!((between(t(0), t(9)), between(t(9), t(0))), (secs(9), secs(0)));
+}
+
+#[test]
+fn a_run_that_starts_to_be_processed_late_is_looked_at_soon_without_a_finalize() {
+    let mut o = open("awaiting_input");
+    o.memory.last_look = Some(t(7200));
+    o.facts.run = boxed("processing");
+    let mut o = next(&o, step(&o, 7200).status);
+    let mut all = vec![];
+    for _ in 0..4 {
+        let Wake::At(due) = step(&o, o.memory.last_look.unwrap().duration_since(t(0)).as_secs()).wake else { panic!() };
+        all.push(due.duration_since(t(7200)).as_secs());
+        o.memory.last_look = Some(due);
+    }
+    assert_eq!(all, [3, 8, 20, 50]);
+}
+
+#[test]
+fn every_duration_scales_but_the_vendors_own() {
+    let Timing {
+        deadline,
+        post_timeout,
+        settle,
+        look_first_after,
+        absence,
+        tries,
+        stalled_look,
+        looks,
+        slow_look,
+        slow_retry,
+        sdk_token_lifetime,
+        probe,
+        secret_ttl,
+        persistence,
+        backoff,
+    } = Timing::default().scaled(0.5);
+    assert_eq!((deadline, post_timeout, settle, look_first_after), (secs(15), secs(10), secs(15), secs(30)));
+    assert_eq!((absence, tries, stalled_look), (secs(150), [secs(150), secs(1800), secs(10800)], secs(1800)));
+    assert_eq!((looks[0], looks[6], slow_look, slow_retry), (Duration::from_millis(1500), secs(450), secs(1800), secs(150)));
+    assert_eq!((sdk_token_lifetime, probe, secret_ttl), (secs(34 * 86400), secs(300), secs(30)));
+    assert_eq!((persistence, backoff), (secs(150), [Duration::from_millis(500), secs(150)]));
+    assert_eq!(Timing::default().doubt(), secs(80));
+}
