@@ -2,6 +2,7 @@
 
 mod counts;
 mod crds;
+mod demo;
 mod dev;
 mod dev;
 mod examples;
