@@ -1,9 +1,12 @@
 //! All integration tests in one program: they share one control plane and isolate themselves by namespace.
 
+mod cli;
 mod dev;
 mod life;
+mod malformed;
 mod onfido;
 mod readme;
+mod refusals;
 mod simulator;
 mod support;
 mod webhook;

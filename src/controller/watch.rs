@@ -73,7 +73,7 @@ pub(super) fn watch<K: Kept>(
         })
         .filter_map(|event| {
             // The watch goes on by itself.
-            future::ready(event.inspect_err(|error| tracing::warn!(trouble = said(error), "watching again")).ok())
+            future::ready(event.inspect_err(|error| tracing::warn!(kind = %K::plural(&()), trouble = said(error), "watching again")).ok())
         })
 }
 
