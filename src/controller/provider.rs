@@ -115,6 +115,7 @@ async fn webhook_tokens(ctx: &Ctx, object: &OnfidoProvider, namespace: &str) -> 
             Err(fault) => return secret_failure(fault).map(Err),
         };
         if let Err(fault) = WebhookToken::from_secret_bytes(&bytes) {
+            ctx.secrets.forget(namespace, &reference.name); // it may be right before it is stale
             return Ok(Err(token_failure(namespace, &reference.name, &reference.key, fault)));
         }
     }
