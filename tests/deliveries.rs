@@ -109,6 +109,18 @@ async fn old_and_new_token_are_accepted_while_both_are_listed() {
 }
 
 #[tokio::test]
+async fn a_token_replaced_in_its_secret_works_at_once_and_the_old_one_no_more() {
+    const NEW: &str = "another-invented-webhook-token-9876543210";
+    let scene = Scene::new("replaced").await;
+    let run = scene.awaiting("person", json!({})).await;
+    scene.ring(&run).await;
+    scene.secret("onfido-webhook", Some("webhook"), &[("token", NEW)]).await;
+    assert_eq!(scene.craft(&run, json!({}), Some(NEW)).await, 200);
+    assert_eq!(scene.craft(&run, json!({}), Some(WEBHOOK_TOKEN)).await, 401);
+    assert_eq!(scene.craft(&run, json!({}), Some(NEW)).await, 200);
+}
+
+#[tokio::test]
 async fn a_replay_after_the_verdict_costs_no_write_and_no_look() {
     let scene = Scene::new("replay").await;
     let run = scene.awaiting("person", json!({})).await;
@@ -183,7 +195,8 @@ async fn an_approval_the_vendor_takes_back_is_revoked_for_good() {
     assert!(revoked.attributes.iter().all(|attribute| !attribute.verified));
     scene.until_event("person", "Revoked").await;
     // Never back: not by the vendor's word, not by an edit.
-    scene.decide(&run, "approved", json!({})).await;
+    scene.outcome(&run, json!({ "silent": true })).await;
+    scene.ring(&run).await;
     scene
         .until("person", "the new approval seen", |object| object.status.as_ref().unwrap().vendor_status.as_deref() == Some("approved"))
         .await;

@@ -232,6 +232,13 @@ pub struct IdentityVerificationStatus {
     pub answered_notifications: Vec<String>,
 }
 
+impl IdentityVerificationStatus {
+    /// Whether a delivery came that no look at the vendor has answered yet.
+    pub fn is_rung(&self) -> bool {
+        self.notification.as_ref().is_some_and(|ring| !self.answered_notifications.contains(&ring.digest))
+    }
+}
+
 /// Where a verification is, in one word.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum Phase {
