@@ -1,7 +1,10 @@
 //! What is changed after the run has started: values, mapping, key. A verdict rests on what was sent, and fails closed.
 
 use k8s_openapi::api::core::v1::Secret;
-use kube::{Api, api::DeleteParams};
+use kube::{
+    Api,
+    api::{DeleteParams, Patch, PatchParams},
+};
 use onfido_operator::api::{AttributeVerdict as V, ConditionType};
 use serde_json::json;
 
@@ -68,17 +71,19 @@ async fn a_value_changed_in_the_spec_after_the_verdict_revokes_it_and_says_so_on
 async fn a_value_changed_in_its_secret_after_the_verdict_is_noticed_at_the_next_edit() {
     let scene = Scene::new("next").await;
     let scene = &scene;
-    let other: [&[(&str, &str)]; 2] = [&[SENT[0], SENT[1], ("birthdate", "1991-01-01")], &SENT[..2]];
-    let change = |name: &'static str, data: &'static [(&'static str, &'static str)]| async move {
+    let change = |name: &'static str, value: Option<&'static str>| async move {
         verified(scene, name, json!({})).await;
-        scene.secret(name, Some("attributes"), data).await;
+        let patch = match value {
+            Some(value) => json!({ "stringData": { "birthdate": value } }),
+            None => json!({ "data": { "birthdate": null } }),
+        };
+        scene.secrets().patch(name, &PatchParams::default(), &Patch::Merge(patch)).await.unwrap();
         scene.finalize(name).await;
         let done = scene.until_condition(name, ConditionType::Verified, "False", "AttributeChanged").await;
         assert_eq!(attributes(&done), [CLEAR[0], CLEAR[1], ("birthdate", V::Clear, false)], "{name}");
         scene.until_event(name, "Revoked").await;
     };
-    let [changed, removed] = other.map(|data| &*Vec::leak(data.to_vec()));
-    tokio::join!(change("changed", changed), change("removed", removed));
+    tokio::join!(change("changed", Some("1991-01-01")), change("removed", None));
 }
 
 #[tokio::test]
@@ -138,6 +143,7 @@ async fn without_the_digest_key_nothing_is_taken_for_unchanged() {
     let keys: Api<Secret> = Api::namespaced(scene.client.clone(), &own);
     keys.delete("onfido-operator-digest-key", &DeleteParams::default()).await.unwrap();
 
+    // It is lost: there is a new one.
     let second = Operator::start(control_plane, &run).await;
     scene.deliver_to(&second).await;
     scene.decide(&open, "approved", json!({})).await;
@@ -146,4 +152,15 @@ async fn without_the_digest_key_nothing_is_taken_for_unchanged() {
     scene.finalize("before").await;
     scene.until_condition("before", ConditionType::Verified, "False", "AttributeChanged").await;
     verified(&scene, "afterwards", json!({})).await;
+    drop(second);
+
+    // Somebody puts another in its place.
+    keys.delete("onfido-operator-digest-key", &DeleteParams::default()).await.unwrap();
+    let other = Scene::of(control_plane, &own, &scene.namespace, &scene.account).await;
+    other.secret("onfido-operator-digest-key", None, &[("key", "an-invented-digest-key-of-some-length")]).await;
+    let _third = Operator::start(control_plane, &run).await;
+    scene.finalize("afterwards").await;
+    let done = scene.until_condition("afterwards", ConditionType::Verified, "False", "AttributeChanged").await;
+    assert!(attributes(&done).iter().all(|(.., verified)| !verified));
+    scene.until_event("afterwards", "Revoked").await;
 }
