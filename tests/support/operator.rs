@@ -216,10 +216,15 @@ pub struct Scene {
 impl Scene {
     /// With the shared stage's operator.
     pub async fn new(word: &str) -> Self {
+        Self::with(word, json!({})).await
+    }
+
+    /// The same, with changes to the provider.
+    pub async fn with(word: &str, changes: Value) -> Self {
         let stage = stage().await;
         let scene = Self::bare(&stage.control_plane, word).await;
         scene.deliver_to(&stage.operator).await;
-        scene.provider(json!({})).await;
+        scene.provider(changes).await;
         scene.until_provider("onfido", ConditionType::Ready, "True", "Succeeded").await;
         scene
     }
