@@ -101,7 +101,8 @@ fn start(control_plane: &ControlPlane, binary: &Path, vendor: &str) -> Result<(C
     let ports = [Port::lease()?, Port::lease()?];
     let [webhook, health] = [&ports[0], &ports[1]].map(|port| format!("127.0.0.1:{}", port.number()));
     let kubeconfig = control_plane.kubeconfig();
-    let args = ["run", "--kubeconfig", &kubeconfig.to_string_lossy(), "--webhook-listen", &webhook, "--health-listen", &health].map(Into::into);
+    let args =
+        ["run", "--kubeconfig", &kubeconfig.to_string_lossy(), "--webhook-listen", &webhook, "--health-listen", &health].map(Into::into);
     let mut args = args.to_vec();
     args.extend(["--onfido-endpoint".into(), format!("EU={vendor}").into()]);
     let operator = Child::start(&Start {
@@ -137,7 +138,8 @@ impl Bench {
         }
         self.secret("onfido-api", "credentials", json!({ "token": DEMO_TOKEN })).await?;
         self.secret("onfido-webhook", "webhook", json!({ "token": WEBHOOK_TOKEN })).await?;
-        self.secret("person", "attributes", json!({ "given_name": "Invented", "family_name": "Person", "birthdate": "1990-01-01" })).await?;
+        self.secret("person", "attributes", json!({ "given_name": "Invented", "family_name": "Person", "birthdate": "1990-01-01" }))
+            .await?;
         let url = format!("{webhook}/webhooks/{NAMESPACE}/onfido");
         let hook = admin::Webhook { url, token: WEBHOOK_TOKEN.into(), enabled: true, drop: false };
         self.simulator.admin.webhooks(DEMO_ACCOUNT, &[hook]).await?;

@@ -1,4 +1,8 @@
-//! Places at which the crash tests stop the operator to kill it. Exists in builds with the feature `dev` only; otherwise nothing.
+//! Places at which tests stop the operator to kill it, or make it panic. Exists in builds with the feature `dev` only; otherwise nothing.
+
+/// The message of a panic that was asked for, which nobody may see: a real one can hold what a user wrote.
+#[cfg(feature = "dev")]
+pub const PANIC: &str = "canary-in-a-panics-message";
 
 /// Where the operator can be stopped: before or after a thing, named by the effect or the record.
 pub async fn at(place: &str, what: &str) {
@@ -8,6 +12,9 @@ pub async fn at(place: &str, what: &str) {
         if WANTED.as_ref().is_some_and(|wanted| *wanted == format!("{place}:{what}")) {
             eprintln!("paused at {place}:{what}");
             std::future::pending::<()>().await;
+        }
+        if WANTED.as_ref().is_some_and(|wanted| *wanted == format!("panic:{place}:{what}")) {
+            panic!("{PANIC}");
         }
     }
     #[cfg(not(feature = "dev"))]

@@ -5,6 +5,7 @@ mod dev;
 mod life;
 mod onfido;
 mod readme;
+mod redaction;
 mod simulator;
 mod support;
 mod webhook;
