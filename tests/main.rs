@@ -14,6 +14,7 @@ mod malformed;
 mod onfido;
 mod polling;
 mod readme;
+mod redaction;
 mod refusals;
 mod simulator;
 mod support;
