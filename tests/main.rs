@@ -1,11 +1,17 @@
 //! All integration tests in one program: they share one control plane and isolate themselves by namespace.
 
+mod cli;
+mod counts;
 mod crds;
+mod demo;
 mod dev;
 mod examples;
+mod layering;
 mod life;
+mod malformed;
 mod onfido;
 mod readme;
+mod refusals;
 mod simulator;
 mod support;
 mod webhook;

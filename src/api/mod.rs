@@ -2,6 +2,8 @@
 //!
 //! The YAML under `crds/` is generated from these types by `onfido-operator crds`.
 #![deny(missing_docs)]
+// kube's attributes name each column and rule anew.
+#![allow(clippy::duplicated_attributes)]
 
 mod condition;
 mod provider;
