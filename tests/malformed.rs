@@ -199,7 +199,7 @@ async fn a_pass_that_panics_harms_no_other() {
     let control_plane = control_plane().await;
     install(control_plane).await;
     let scene = Scene::bare(control_plane, "panic").await;
-    let env = vec![("ONFIDO_OPERATOR_PANIC_ON".into(), format!("{}/unlucky", scene.namespace))];
+    let env = vec![("ONFIDO_OPERATOR_PANIC_ON", &*format!("{}/unlucky", scene.namespace).leak())];
     let run = Run { only: Some(scene.namespace.clone()), env, ..Run::default() };
     let operator = Operator::start(control_plane, &run).await;
     scene.deliver_to(&operator).await;

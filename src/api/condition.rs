@@ -172,6 +172,8 @@ words! {
         VendorAmbiguous,
         /// The Secret for the SDK token exists and belongs to somebody else.
         SecretConflict,
+        /// The API server does not let the operator create the Secret for the SDK token.
+        SecretRefused,
         /// The vendor answers something this operator cannot use.
         UnexpectedAnswer,
         /// The SDK token has expired.

@@ -232,6 +232,19 @@ pub struct IdentityVerificationStatus {
     pub answered_notifications: Vec<String>,
 }
 
+impl IdentityVerificationStatus {
+    /// The digest of the delivery that no look at the vendor has answered yet.
+    pub fn unanswered(&self) -> Option<&str> {
+        let digest = self.notification.as_ref()?.digest.as_str();
+        (!self.answered_notifications.iter().any(|answered| answered == digest)).then_some(digest)
+    }
+
+    /// Whether a delivery waits for a look at the vendor.
+    pub fn is_rung(&self) -> bool {
+        self.unanswered().is_some()
+    }
+}
+
 /// Where a verification is, in one word.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum Phase {

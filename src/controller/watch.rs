@@ -67,9 +67,8 @@ impl Kept for IdentityVerification {
         self.metadata.managed_fields = None;
         self.metadata.annotations = None;
         let Some(status) = &mut self.status else { return };
-        let rung = status.notification.as_ref().is_some_and(|ring| !status.answered_notifications.contains(&ring.digest));
         let acknowledged = status.observed_generation == self.metadata.generation;
-        if status.phase.is_final() && acknowledged && !rung && self.metadata.deletion_timestamp.is_none() {
+        if status.phase.is_final() && acknowledged && !status.is_rung() && self.metadata.deletion_timestamp.is_none() {
             self.metadata.labels = None;
             self.spec.attributes = None;
             self.spec.attributes_from = None;

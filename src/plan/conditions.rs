@@ -185,7 +185,7 @@ fn capture_ready(status: &IdentityVerificationStatus, now: Timestamp) -> Says {
         (Phase::AwaitingInput, Some(capture)) => {
             (Status::True, Reason::AwaitingInput, format!("the SDK token is in Secret {}", capture.secret_ref.name))
         }
-        (Phase::AwaitingInput, None) => (Status::False, Reason::UnexpectedAnswer, "the vendor gave no SDK token for this run".into()),
+        (Phase::AwaitingInput, None) => (Status::False, Reason::UnexpectedAnswer, "no SDK token of this run is in a Secret".into()),
         (Phase::Pending, _) => (Status::False, Reason::Pending, "the run does not exist".into()),
         _ => (Status::False, Reason::CaptureFinished, "the vendor does not wait for the person any more".into()),
     }

@@ -34,7 +34,7 @@ pub const WORKFLOW: &str = "5c1d9b0e-6f0e-4c52-9d3f-0f5f0a3c9b11";
 /// What deliveries are signed with.
 pub const WEBHOOK_TOKEN: &str = "an-invented-webhook-token-0123456789";
 /// The namespace of an operator's own Secret.
-const OPERATOR_NAMESPACE: &str = "onfido-operator";
+pub const OPERATOR_NAMESPACE: &str = "onfido-operator";
 
 /// The simulator of this test program: in this process, on a thread of its own, since a test's runtime ends with the test.
 pub async fn simulator() -> AdminClient {
@@ -105,8 +105,8 @@ pub struct Run {
     pub log_level: &'static str,
     /// Further arguments.
     pub args: Vec<String>,
-    /// Further environment.
-    pub env: Vec<(String, String)>,
+    /// Added to its environment.
+    pub env: Vec<(&'static str, &'static str)>,
     /// Who it is to the API server.
     pub user: &'static str,
 }
@@ -151,7 +151,7 @@ impl Operator {
         args.extend(run.only.iter().flat_map(|namespace| ["--only-namespace".into(), namespace.clone()]));
         args.extend(run.args.iter().cloned());
         let pause = run.pause_at.iter().map(|place| ("ONFIDO_OPERATOR_PAUSE_AT".into(), place.into()));
-        let env = pause.chain(run.env.iter().map(|(key, value)| (key.into(), value.into()))).collect();
+        let env = pause.chain(run.env.iter().map(|(name, value)| (name.into(), value.into()))).collect();
         let start = Start {
             name: "operator".into(),
             shim: binary.clone(),

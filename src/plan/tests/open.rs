@@ -217,6 +217,10 @@ fn the_secret_is_restored_while_the_person_is_awaited_and_never_taken_over() {
             ["", "AwaitingInput", "CaptureReady=False/Expired Completed=False/AwaitingInput", "", "Fields", "+3600", ""],
         ),
     ]);
+    // Nor does a look that fails make a taken Secret ready.
+    let mut o = next(&taken, step(&taken, 50).status);
+    o.facts.run = Some(Err(Failure::Unreachable));
+    assert!(all_says(&step(&o, 400).status).iter().any(|says| says.starts_with("CaptureReady=False/")));
     // An edit that is acknowledged does not hide that the Secret is taken.
     let o = with(next(&taken, step(&taken, 50).status), |o| (o.generation, o.memory.last_look) = (2, Some(t(50))));
     let plan = step(&o, 60);

@@ -259,6 +259,21 @@ fn refused_run() -> Observed {
 }
 
 #[test]
+fn an_applicant_is_judged_by_the_mapping_it_was_created_with() {
+    let mapping = json!([
+        {"name": "given_name", "applicantField": "first_name", "comparisonField": "first_name", "requirement": "Informational"},
+        {"name": "family_name", "applicantField": "last_name", "comparisonField": "last_name", "requirement": "Required"},
+    ]);
+    let o = with(refused_run(), |o| {
+        o.provider = found(json!({"attributes": mapping, "workflowID": "11111111-0000-4000-8000-000000000000"}));
+        (o.facts.attributes, o.facts.looked) = (Some(Ok(person())), looked(vec![]));
+    });
+    let (before, after) = (o.status.basis.clone().unwrap(), step(&o, 5).status.basis.unwrap());
+    assert_eq!((before.attributes, before.key_id), (after.attributes, after.key_id));
+    assert!(after.workflow_id.starts_with("11111111"), "but by the workflow it is sent to");
+}
+
+#[test]
 fn a_call_without_effect_withdraws_its_intent_and_keeps_what_exists() {
     let row = |name, failure, says, wake, notices| {
         let o = with(run_intended(), |o| o.facts.started = Some(Err(failure)));
@@ -293,7 +308,7 @@ fn the_oldest_run_of_ours_is_adopted_and_the_others_are_reported() {
     };
     let found = |runs| with(read(), |o| (o.created_at, o.facts.looked) = (t(-60), looked(runs)));
     let adopted = "Submitted=True/Started Ready=True/Started Accepted=True/Resolved";
-    let foreign = run("processing", json!({"workflow_id": "another", "created_at": t(-9).to_string()}));
+    let foreign = run("processing", json!({"id": "run-9", "workflow_id": "another", "created_at": t(-9).to_string()}));
     check(vec![
         Row("one", found(vec![run("processing", json!({}))]), 60, ["", "Processing", adopted, "", "Version", "+3", ""]),
         Row(
@@ -353,5 +368,35 @@ fn a_nonce_that_is_on_record_is_never_acted_on() {
         o.memory.operation_known_for = secs(1_000_000);
         let plan = step(&o, 1_000_000);
         assert!(plan.effect.is_none_or(|effect| !effect.is_unrepeatable()));
+    }
+}
+
+#[test]
+fn a_run_adopted_without_a_record_of_what_was_sent_never_verifies() {
+    let mut o = fresh();
+    o.facts.attributes = Some(Ok(person()));
+    o.facts.looked = looked(vec![run("processing", json!({}))]);
+    let plan = verification::plan(&o, t(90));
+    assert_eq!(plan.status.workflow_run_id.as_deref(), Some("run-1"));
+    let mut judged = fresh();
+    judged.status = plan.status;
+    judged.facts.run = boxed("approved");
+    judged.facts.attributes = Some(Ok(person()));
+    let outcome = verification::plan(&judged, t(100)).status;
+    assert_eq!(outcome.phase, crate::api::Phase::Approved);
+    let verified = crate::api::find_condition(&outcome.conditions, crate::api::ConditionType::Verified).unwrap();
+    assert_eq!((format!("{:?}", verified.status).as_str(), verified.reason.as_str()), ("False", "AttributeChanged"));
+}
+
+#[test]
+fn the_vendors_answer_tells_the_environment() {
+    for (sandbox, environment) in [(json!(true), "Sandbox"), (json!(false), "Live"), (json!(null), "Sandbox")] {
+        let mut o = fresh();
+        o.facts.attributes = Some(Ok(person()));
+        o.status = verification::plan(&o, t(0)).status;
+        o.facts.applicant = Some(Ok(serde_json::from_value(json!({"id": APPLICANT, "sandbox": sandbox})).unwrap()));
+        o.nonce = "nonce-2".into();
+        let status = verification::plan(&o, t(1)).status;
+        assert_eq!(status.environment.map(|e| format!("{e:?}")).as_deref(), Some(environment));
     }
 }
