@@ -1,14 +1,23 @@
 //! All integration tests in one program: they share one control plane and isolate themselves by namespace.
 
+mod capture;
+mod changes;
 mod cli;
 mod counts;
+mod crds;
+mod deliveries;
+mod demo;
 mod dev;
+mod examples;
 mod layering;
-mod life;
 mod malformed;
 mod onfido;
+mod polling;
 mod readme;
+mod redaction;
 mod refusals;
 mod simulator;
 mod support;
+mod suspend;
+mod verdicts;
 mod webhook;

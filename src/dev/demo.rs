@@ -42,10 +42,13 @@ pub struct Options {
     vendor_endpoint: Option<String>,
 }
 
+/// How the story ended, where everything was left running after it.
+type Kept = Cell<Option<Result<(), String>>>;
+
 /// Runs until the story is told, something fails, or somebody has had enough.
 pub async fn run(options: Options) -> Result<(), String> {
     let voice = Voice::new();
-    let keeping = Cell::new(false);
+    let kept = Cell::new(None);
     let interrupted = async {
         had_enough().await;
         voice.gap();
@@ -53,13 +56,14 @@ pub async fn run(options: Options) -> Result<(), String> {
     };
     // Whoever loses is dropped, and with it whatever it had started.
     let told = tokio::select! {
-        told = perform(&options, &voice, &keeping) => Some(told),
+        told = perform(&options, &voice, &kept) => Some(told),
         () = interrupted => None,
     };
     match told {
         Some(Ok(())) => {
             voice.gap();
-            voice.say("Everything is stopped and removed. `make demo KEEP=1` leaves it running, to try things.");
+            voice.say("Everything is stopped and removed.");
+            voice.say("`make demo KEEP=1` leaves it running, to try things.");
             Ok(())
         }
         Some(Err(why)) => {
@@ -68,12 +72,12 @@ pub async fn run(options: Options) -> Result<(), String> {
         }
         None => {
             voice.say("Everything is stopped and removed.");
-            if keeping.get() { Ok(()) } else { Err("interrupted before there was a verdict".into()) }
+            kept.take().unwrap_or_else(|| Err("interrupted before there was a verdict".into()))
         }
     }
 }
 
-async fn perform(options: &Options, voice: &Voice, keeping: &Cell<bool>) -> Result<(), String> {
+async fn perform(options: &Options, voice: &Voice, kept: &Kept) -> Result<(), String> {
     let started = Instant::now();
     install_crypto();
     let root = repository();
@@ -110,7 +114,7 @@ async fn perform(options: &Options, voice: &Voice, keeping: &Cell<bool>) -> Resu
     let version = client.apiserver_version().await.map(|version| version.git_version).unwrap_or_default();
     voice.timed("control plane", &format!("kube-apiserver {version} and etcd"), since.elapsed());
 
-    let told = tell(&control_plane, &Telling { options, voice, keeping, vendor: &vendor, manifests: &manifests, started }).await;
+    let told = tell(&control_plane, &Telling { options, voice, kept, vendor: &vendor, manifests: &manifests, started }).await;
     if told.is_err() {
         control_plane.keep_logs();
     }
@@ -121,14 +125,14 @@ async fn perform(options: &Options, voice: &Voice, keeping: &Cell<bool>) -> Resu
 struct Telling<'a> {
     options: &'a Options,
     voice: &'a Voice,
-    keeping: &'a Cell<bool>,
+    kept: &'a Kept,
     vendor: &'a Vendor,
     manifests: &'a Manifests,
     started: Instant,
 }
 
 async fn tell(control_plane: &ControlPlane, telling: &Telling<'_>) -> Result<(), String> {
-    let Telling { options, voice, keeping, vendor, manifests, started } = *telling;
+    let Telling { options, voice, kept, vendor, manifests, started } = *telling;
     let endpoint = options.vendor_endpoint.as_deref();
     let person = std::io::stdin().is_terminal() && std::io::stdout().is_terminal() && std::env::var_os("CI").is_none();
     let (stage, mut children) = Stage::start(control_plane, vendor, manifests, endpoint, voice).await?;
@@ -141,10 +145,11 @@ async fn tell(control_plane: &ControlPlane, telling: &Telling<'_>) -> Result<(),
         story::sum_up(voice, &stage, &told, median, started.elapsed());
         if options.keep {
             keep::explain(voice, &stage, &manifests.verification()?, &told.secret).await;
-            keeping.set(true);
-            std::future::pending::<()>().await;
+            kept.set(Some(told.wrong.map_or(Ok(()), Err)));
+            std::future::pending().await
+        } else {
+            told.wrong.map_or(Ok(()), Err)
         }
-        told.wrong.map_or(Ok(()), Err)
     };
     tokio::select! {
         told = story => told,

@@ -105,8 +105,8 @@ pub struct Run {
     pub log_level: &'static str,
     /// Further arguments.
     pub args: Vec<String>,
-    /// Added to its environment.
-    pub env: Vec<(&'static str, &'static str)>,
+    /// Further environment.
+    pub env: Vec<(String, String)>,
     /// Who it is to the API server.
     pub user: &'static str,
 }
@@ -151,7 +151,7 @@ impl Operator {
         args.extend(run.only.iter().flat_map(|namespace| ["--only-namespace".into(), namespace.clone()]));
         args.extend(run.args.iter().cloned());
         let pause = run.pause_at.iter().map(|place| ("ONFIDO_OPERATOR_PAUSE_AT".into(), place.into()));
-        let env = pause.chain(run.env.iter().map(|(name, value)| (name.into(), value.into()))).collect();
+        let env = pause.chain(run.env.iter().map(|(key, value)| (key.into(), value.into()))).collect();
         let start = Start {
             name: "operator".into(),
             shim: binary.clone(),
@@ -216,10 +216,15 @@ pub struct Scene {
 impl Scene {
     /// With the shared stage's operator.
     pub async fn new(word: &str) -> Self {
+        Self::with(word, json!({})).await
+    }
+
+    /// The same, with changes to the provider.
+    pub async fn with(word: &str, changes: Value) -> Self {
         let stage = stage().await;
         let scene = Self::bare(&stage.control_plane, word).await;
         scene.deliver_to(&stage.operator).await;
-        scene.provider(json!({})).await;
+        scene.provider(changes).await;
         scene.until_provider("onfido", ConditionType::Ready, "True", "Succeeded").await;
         scene
     }

@@ -23,7 +23,7 @@ const NAMESPACE: &str = "figures";
 const API_TOKEN: &str = "api_sandbox.of-the-figures-account";
 const HOW_MANY: usize = 50;
 /// A machine that is too busy for so many tells of fewer.
-const LONGEST: Duration = Duration::from_secs(8);
+const LONGEST: Duration = Duration::from_secs(4);
 const ONE: Duration = Duration::from_secs(20);
 
 /// The median, and of how many.

@@ -73,7 +73,7 @@ impl Teller<'_> {
         let mut calls = self.calls(before).await?;
         if let Vendor::Real(_) = self.vendor {
             let now = figures::counted_calls(&self.stage.http, &self.stage.health).await.unwrap_or(counted);
-            calls = vec!["by the operator's own count".to_owned(); usize::try_from(now - counted).unwrap_or(0)];
+            calls = vec!["counted by the operator".to_owned(); usize::try_from(now - counted).unwrap_or(0)];
         }
         let writes = figures::writes(self.stage.control_plane, mark, &verification.namespace).await?;
         Ok(Told { wrong, secret, to_token, calls, writes, waited })
@@ -295,8 +295,8 @@ pub(super) fn sum_up(voice: &Voice, stage: &Stage<'_>, told: &Told, median: Opti
     voice.title("In figures");
     let median = median.map(|(median, of)| format!("; median of {of} more: {}", duration(median))).unwrap_or_default();
     voice.line("create to token", &format!("{}{median}", duration(told.to_token)));
-    voice.line("Onfido calls", &format!("{:<6}{}", told.calls.len(), figures::tally(told.calls.iter().map(|call| call_name(call)))));
-    voice.line("API writes", &format!("{:<6}{}", told.writes.len(), figures::tally(told.writes.iter().cloned())));
+    voice.line("Onfido calls", &format!("{}: {}", told.calls.len(), figures::tally(told.calls.iter().map(|call| call_name(call)))));
+    voice.line("API writes", &format!("{}: {}", told.writes.len(), figures::tally(told.writes.iter().cloned())));
     if let Some(memory) = figures::resident(stage.operator) {
         voice.line("operator's memory", &format!("{memory}{build}"));
     }
@@ -307,7 +307,8 @@ pub(super) fn sum_up(voice: &Voice, stage: &Stage<'_>, told: &Told, median: Opti
     voice.line("whole demo", &format!("{}{without}", duration(total.saturating_sub(told.waited))));
 }
 
-/// Without its answer.
+/// Without its answer and the object's id.
 fn call_name(call: &str) -> String {
-    call.split(" → ").next().unwrap_or_default().to_owned()
+    let name = call.split(" → ").next().unwrap_or_default();
+    name.strip_suffix('…').and_then(|name| Some(name.rsplit_once('/')?.0)).unwrap_or(name).to_owned()
 }

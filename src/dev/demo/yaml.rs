@@ -29,6 +29,10 @@ pub(super) fn lines(status: &Value) -> Vec<String> {
                 lines.push(format!("  {field}:"));
                 lines.extend(table(entries).into_iter().map(|entry| format!("  - {entry}")));
             }
+            Value::Object(map) => {
+                lines.push(format!("  {field}:"));
+                lines.extend(map.iter().map(|(key, value)| format!("    {key}: {}", flow(value))));
+            }
             value => lines.push(format!("  {field}: {}", flow(value))),
         }
     }
