@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand, ValueEnum, error::ErrorKind};
 
-use crate::{api::Region, onfido::client::Endpoint, run, simulator};
+use crate::{api::Region, one_line::one_line, onfido::client::Endpoint, run, simulator};
 
 /// Verifies people's identity through Onfido, declared as Kubernetes objects.
 #[derive(Parser)]
@@ -127,20 +127,6 @@ fn block_on(work: impl Future<Output = Result<(), String>>) -> Result<(), String
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(one_line)?;
     runtime.block_on(work)
-}
-
-/// An error and its sources in one line.
-pub fn one_line(error: impl std::error::Error) -> String {
-    let mut line = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        let text = error.to_string();
-        if !line.contains(&text) {
-            line = format!("{line}: {text}");
-        }
-        source = error.source();
-    }
-    line.replace('\n', " ")
 }
 
 /// The custom resource definitions as YAML, as they stand in `crds/`.

@@ -17,6 +17,8 @@ pub mod health;
 pub mod key;
 #[cfg(feature = "operator")]
 pub mod metrics;
+#[cfg(feature = "operator")]
+pub mod one_line;
 #[cfg(feature = "client")]
 pub mod onfido;
 #[cfg(feature = "operator")]

@@ -16,10 +16,11 @@ use tracing_subscriber::{Layer, filter::Targets, layer::SubscriberExt, util::Sub
 
 use crate::{
     api::{IdentityVerification, OnfidoProvider},
-    cli::{LogFormat, Run, one_line},
+    cli::{LogFormat, Run},
     controller::{Controllers, Settings},
     health::{self, NotReady, Readiness},
     metrics::Metrics,
+    one_line::one_line,
     plan::Timing,
     webhook::{self, Door, Limits, Providers, Verifications, serve},
 };
