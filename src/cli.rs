@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum, error::ErrorKind};
 
 use crate::{api::Region, onfido::client::Endpoint, run, simulator};
 
@@ -56,13 +56,13 @@ pub struct Run {
     #[arg(long, env = "ONFIDO_OPERATOR_LOG", default_value = "info", value_name = "LEVEL")]
     pub log_level: tracing::Level,
     /// How to log.
-    #[arg(long, default_value = "text")]
+    #[arg(long, default_value = "text", value_name = "FORMAT")]
     pub log_format: LogFormat,
     /// Watch this namespace only: for tests that run several operators side by side.
     #[arg(long, hide = true, value_name = "NAMESPACE")]
     pub only_namespace: Option<String>,
     /// Makes every wait this many times as long: for tests, which cannot wait six hours.
-    #[arg(long, hide = true, default_value_t = 1.0)]
+    #[arg(long, hide = true, default_value_t = 1.0, value_name = "FACTOR", value_parser = time_scale)]
     pub time_scale: f64,
 }
 
@@ -83,7 +83,10 @@ struct Crds {
 
 /// Does what the command line says.
 pub fn main() -> ExitCode {
-    let Cli { command } = Cli::parse();
+    let Cli { command } = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return not_understood(&error),
+    };
     let done = match command {
         Command::Run(options) => block_on(run::run(options)),
         Command::Crds(Crds { plural }) => crds(plural.as_deref()).map(|yaml| print!("{yaml}")),
@@ -100,6 +103,23 @@ pub fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Help and version as clap prints them; what is wrong in one line.
+fn not_understood(error: &clap::Error) -> ExitCode {
+    use ErrorKind as K;
+    if let K::DisplayHelp | K::DisplayVersion | K::DisplayHelpOnMissingArgumentOrSubcommand = error.kind() {
+        let _ = error.print();
+    } else {
+        eprintln!("{} (see --help)", clap_line(&error.to_string()));
+    }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+}
+
+/// Clap writes paragraphs: what is wrong, tips, then usage and a hint at the help.
+fn clap_line(text: &str) -> String {
+    let paragraphs = text.split("\n\n").take_while(|paragraph| !paragraph.starts_with("Usage:") && !paragraph.starts_with("For more"));
+    paragraphs.map(|paragraph| paragraph.split_whitespace().collect::<Vec<_>>().join(" ")).collect::<Vec<_>>().join("; ")
 }
 
 fn block_on(work: impl Future<Output = Result<(), String>>) -> Result<(), String> {
@@ -152,4 +172,33 @@ fn endpoint(flag: &str) -> Result<(Region, Endpoint), String> {
 fn public_url(flag: &str) -> Result<String, String> {
     Endpoint::parse(flag).map_err(|error| error.to_string())?;
     Ok(flag.trim_end_matches('/').to_owned())
+}
+
+/// Zero would leave no wait at all, and a duration times a negative number or none is no duration.
+fn time_scale(flag: &str) -> Result<f64, String> {
+    let factor = flag.parse().ok().filter(|factor| (1e-6..=1000.0).contains(factor));
+    factor.ok_or_else(|| "must be a number above 0 (at least 0.000001) and at most 1000".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clap_says_what_is_wrong_in_one_line() {
+        for (args, line) in [
+            (
+                &["x", "run", "--kubeconfg", "a"][..],
+                "error: unexpected argument '--kubeconfg' found; tip: a similar argument exists: '--kubeconfig'",
+            ),
+            (&["x", "nonsense"], "error: unrecognized subcommand 'nonsense'"),
+            (
+                &["x", "run", "--time-scale", "NaN"],
+                "error: invalid value 'NaN' for '--time-scale <FACTOR>': must be a number above 0 (at least 0.000001) and at most 1000",
+            ),
+        ] {
+            let error = Cli::try_parse_from(args).err().unwrap();
+            assert_eq!(clap_line(&error.to_string()), line);
+        }
+    }
 }

@@ -23,6 +23,8 @@ pub enum NotReady {
     MissingRight { verb: String, resource: String },
     /// The API server does not answer.
     Unreachable,
+    /// The API server does not know the operator's credentials.
+    Unauthenticated,
     /// The process is about to end.
     Stopping,
 }
@@ -34,6 +36,7 @@ impl fmt::Display for NotReady {
             Self::MissingDefinition(name) => write!(f, "the custom resource definition {name} is not installed"),
             Self::MissingRight { verb, resource } => write!(f, "missing right: {verb} on {resource}"),
             Self::Unreachable => f.write_str("the API server does not answer"),
+            Self::Unauthenticated => f.write_str("the API server refuses the operator's credentials (401)"),
             Self::Stopping => f.write_str("stopping"),
         }
     }

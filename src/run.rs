@@ -2,10 +2,14 @@
 
 use std::time::Duration;
 
+use k8s_openapi::{
+    NamespaceResourceScope,
+    api::authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec},
+};
 use kube::{
     Api, Client, Config, Resource,
-    api::ListParams,
-    config::{KubeConfigOptions, Kubeconfig},
+    api::{ListParams, PostParams},
+    config::{KubeConfigOptions, Kubeconfig, KubeconfigError},
 };
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::{Layer, filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
@@ -45,10 +49,11 @@ pub async fn run(options: Run) -> Result<(), String> {
         }
     });
     // Probes are answered to the very end.
-    let health = tokio::spawn(serve::serve(health, health::router(readiness.clone(), metrics.clone()), Limits::default(), stop.clone()));
+    let end = CancellationToken::new();
+    let health = tokio::spawn(serve::serve(health, health::router(readiness.clone(), metrics.clone()), Limits::default(), end.clone()));
 
     tokio::select! {
-        () = wait_for_definitions(&client, &readiness) => {}
+        () = wait_for_definitions(&client, options.only_namespace.as_deref(), &readiness) => {}
         () = stop.cancelled() => return Ok(()),
     }
     let settings = Settings {
@@ -79,7 +84,9 @@ pub async fn run(options: Run) -> Result<(), String> {
     });
     let door = tokio::spawn(serve::serve(door, webhook::router(door_keeper), Limits::default(), stop.clone()));
     controllers.run(stop).await;
-    let _ = tokio::join!(door, health);
+    let _ = door.await;
+    end.cancel();
+    let _ = health.await;
     Ok(())
 }
 
@@ -100,24 +107,40 @@ pub async fn stopped() {
 async fn client(options: &Run) -> Result<Client, String> {
     let mut config = match &options.kubeconfig {
         Some(file) => {
-            let kubeconfig = Kubeconfig::read_from(file).map_err(|error| format!("kubeconfig {}: {}", file.display(), one_line(error)))?;
-            Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
-                .await
-                .map_err(|error| format!("kubeconfig {}: {}", file.display(), one_line(error)))?
+            let wrong = |error| format!("kubeconfig {}: {}", file.display(), kubeconfig_fault(error));
+            let kubeconfig = Kubeconfig::read_from(file).map_err(wrong)?;
+            Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.map_err(wrong)?
         }
-        None => Config::infer().await.map_err(|error| format!("no kubeconfig and no Pod credentials: {}", one_line(error)))?,
+        // As `Config::infer`, which prints what it could not read: a kubeconfig holds secrets.
+        None => match Config::from_kubeconfig(&KubeConfigOptions::default()).await {
+            Ok(config) => config,
+            Err(error) => Config::incluster()
+                .map_err(|inside| format!("no Pod credentials ({}) and no kubeconfig ({})", one_line(inside), kubeconfig_fault(error)))?,
+        },
     };
     let agent = concat!("onfido-operator/", env!("CARGO_PKG_VERSION"));
     config.headers.push((hyper::header::USER_AGENT, hyper::header::HeaderValue::from_static(agent)));
     Client::try_from(config).map_err(one_line)
 }
 
-/// Waits, visibly, until both kinds are installed and may be listed.
-async fn wait_for_definitions(client: &Client, readiness: &Readiness) {
+/// What is wrong with a kubeconfig, without a line of it.
+fn kubeconfig_fault(error: KubeconfigError) -> String {
+    match error {
+        KubeconfigError::ReadConfig(error, _) => format!("cannot be read: {error}"),
+        KubeconfigError::Parse(error) => {
+            let place = error.location().map_or(String::new(), |place| format!(", line {}", place.line()));
+            format!("is not a kubeconfig{place}")
+        }
+        error => one_line(error),
+    }
+}
+
+/// Waits, visibly, until both kinds are installed and may be watched and written.
+async fn wait_for_definitions(client: &Client, namespace: Option<&str>, readiness: &Readiness) {
     let mut told: Option<NotReady> = None;
     loop {
-        let missing = match missing::<OnfidoProvider>(client).await {
-            None => missing::<IdentityVerification>(client).await,
+        let missing = match missing::<OnfidoProvider>(client, namespace).await {
+            None => missing::<IdentityVerification>(client, namespace).await,
             found => found,
         };
         if told != missing {
@@ -137,18 +160,43 @@ async fn wait_for_definitions(client: &Client, readiness: &Readiness) {
     }
 }
 
-async fn missing<K>(client: &Client) -> Option<NotReady>
+async fn missing<K>(client: &Client, namespace: Option<&str>) -> Option<NotReady>
 where
-    K: Resource<DynamicType = ()> + Clone + std::fmt::Debug + serde::de::DeserializeOwned,
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + std::fmt::Debug + serde::de::DeserializeOwned,
 {
-    let api: Api<K> = Api::all(client.clone());
+    let api: Api<K> = namespace.map_or_else(|| Api::all(client.clone()), |namespace| Api::namespaced(client.clone(), namespace));
     let resource = format!("{}.{}", K::plural(&()), K::group(&()));
+    let right = |verb: &str, resource: &str| NotReady::MissingRight { verb: verb.into(), resource: resource.into() };
     match api.list_metadata(&ListParams::default().limit(1)).await {
-        Ok(_) => None,
-        Err(kube::Error::Api(status)) if status.code == 404 => Some(NotReady::MissingDefinition(resource)),
-        Err(kube::Error::Api(status)) if status.code == 403 => Some(NotReady::MissingRight { verb: "list".into(), resource }),
-        Err(_) => Some(NotReady::Unreachable),
+        Ok(_) => {}
+        Err(kube::Error::Api(status)) if status.code == 404 => return Some(NotReady::MissingDefinition(resource)),
+        Err(kube::Error::Api(status)) if status.code == 403 => return Some(right("list", &resource)),
+        Err(kube::Error::Api(status)) if status.code == 401 => return Some(NotReady::Unauthenticated),
+        Err(_) => return Some(NotReady::Unreachable),
     }
+    let status = format!("{}/status.{}", K::plural(&()), K::group(&()));
+    for (verb, subresource, resource) in [("watch", None, &resource), ("patch", Some("status"), &status)] {
+        if refused::<K>(client, namespace, verb, subresource).await {
+            return Some(right(verb, resource));
+        }
+    }
+    None
+}
+
+/// Whether the API server says that we lack a right. Where it will not say, it will when the right is used.
+async fn refused<K: Resource<DynamicType = ()>>(client: &Client, namespace: Option<&str>, verb: &str, subresource: Option<&str>) -> bool {
+    let attributes = ResourceAttributes {
+        group: Some(K::group(&()).into_owned()),
+        resource: Some(K::plural(&()).into_owned()),
+        subresource: subresource.map(Into::into),
+        namespace: namespace.map(Into::into),
+        verb: Some(verb.into()),
+        ..ResourceAttributes::default()
+    };
+    let spec = SelfSubjectAccessReviewSpec { resource_attributes: Some(attributes), non_resource_attributes: None };
+    let review = SelfSubjectAccessReview { spec, ..SelfSubjectAccessReview::default() };
+    let answer = Api::<SelfSubjectAccessReview>::all(client.clone()).create(&PostParams::default(), &review).await;
+    answer.is_ok_and(|review| review.status.is_some_and(|status| !status.allowed))
 }
 
 /// Logs to stderr. Only the operator's own crate is logged below warn: others may print what a request holds.

@@ -162,7 +162,7 @@ impl Secrets {
     }
 
     /// Makes the next reading ask the API server, because what is remembered did not work. Says whether it does so: it is refused where the
-    /// last time is younger than [`SecretTiming::forced`], so that forged deliveries cost the API server nothing.
+    /// last time is younger than [`SecretTiming::forced`], so that forged deliveries cost the API server nothing, and then done once it may be.
     pub fn forget(&self, namespace: &str, name: &str) -> bool {
         self.cache.forget(namespace, name, Instant::now())
     }

@@ -63,7 +63,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         room: "webhook/",
-        ours: &["webhook", "api", "fence", "key", "metrics", "secrets", "onfido::model", "onfido::secret", "onfido::webhook"],
+        ours: &["webhook", "api", "fence", "key", "metrics", "pause", "secrets", "onfido::model", "onfido::secret", "onfido::webhook"],
         others: ALL,
         never: &["reqwest"],
     },
@@ -77,7 +77,7 @@ const RULES: &[Rule] = &[
     Rule { room: "secrets", ours: &["secrets", "api", "onfido::secret"], others: ALL, never: &["reqwest"] },
     Rule {
         room: "controller/",
-        ours: &["controller", "plan", "api", "onfido", "fence", "key", "metrics", "secrets", "health", "webhook::path"],
+        ours: &["controller", "plan", "api", "onfido", "fence", "key", "metrics", "pause", "secrets", "health", "webhook::path"],
         others: ALL,
         never: &[],
     },

@@ -2,12 +2,20 @@
 
 mod capture;
 mod changes;
+mod cli;
+mod counts;
+mod crds;
 mod deliveries;
+mod demo;
 mod dev;
+mod examples;
 mod layering;
+mod malformed;
 mod onfido;
 mod polling;
 mod readme;
+mod redaction;
+mod refusals;
 mod simulator;
 mod support;
 mod suspend;

@@ -14,14 +14,14 @@ pub struct Condition {
     pub type_: String,
     /// True, False or Unknown.
     pub status: ConditionStatus,
-    /// Why, as one word of a closed list.
+    /// Why, as one word of a closed list: programs may match on it.
     #[schemars(length(min = 1, max = 64))]
     pub reason: String,
     /// Why, and what to do about it, for a person. Never personal data.
     #[serde(default)]
     #[schemars(length(max = 1024))]
     pub message: String,
-    /// The generation of the spec this was decided for. A waiter must not believe an older one.
+    /// The generation of the spec this was decided for; none before the operator's first look. A waiter must not believe an older one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// When the status last changed.
@@ -172,6 +172,8 @@ words! {
         VendorAmbiguous,
         /// The Secret for the SDK token exists and belongs to somebody else.
         SecretConflict,
+        /// The API server does not let the operator create the Secret for the SDK token.
+        SecretRefused,
         /// The vendor answers something this operator cannot use.
         UnexpectedAnswer,
         /// The SDK token has expired.

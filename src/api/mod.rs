@@ -2,10 +2,13 @@
 //!
 //! The YAML under `crds/` is generated from these types by `onfido-operator crds`.
 #![deny(missing_docs)]
+// kube's attributes name each column and rule anew.
+#![allow(clippy::duplicated_attributes)]
 
 mod condition;
 mod provider;
 mod reference;
+mod schema;
 mod verification;
 
 pub use condition::*;
@@ -23,5 +26,5 @@ pub const USE_LABEL: &str = "onfido-operator.dev/use";
 /// The definitions of both kinds, as they are applied to a cluster.
 pub fn definitions() -> [k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition; 2] {
     use kube::core::CustomResourceExt;
-    [IdentityVerification::crd(), OnfidoProvider::crd()]
+    [IdentityVerification::crd(), OnfidoProvider::crd()].map(schema::polished)
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Condition, SecretKeyRef};
 
-/// One vendor account: where verifications are sent, with which credentials and workflow, and how results come back.
+/// Which account, with which credentials and workflow, for whom, and how its results are read.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[kube(
@@ -20,7 +20,8 @@ use super::{Condition, SecretKeyRef};
     namespaced,
     status = "OnfidoProviderStatus",
     derive = "PartialEq",
-    doc = "One vendor account: where verifications are sent, with which credentials and workflow, and how results come back.",
+    doc = "One account at Onfido, the vendor. IdentityVerifications refer to it. Keep it in a namespace of its own: an application, which must \
+           read the Secrets with SDK tokens, then never sees the API token.",
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
     printcolumn(name = "Webhook", type_ = "string", json_path = ".status.conditions[?(@.type==\"WebhookReady\")].status"),
@@ -29,23 +30,28 @@ use super::{Condition, SecretKeyRef};
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 pub struct OnfidoProviderSpec {
-    /// Region of the vendor account: EU, US or CA. It selects the vendor's fixed host. Immutable: an account lives in one region.
+    /// Where the vendor account lives; it selects the vendor's host. Immutable. A region that is not the account's shows as
+    /// CredentialsValid=False, reason WrongRegion.
     #[x_kube(validation = Rule::new("self == oldSelf").message("region is immutable: create another OnfidoProvider"))]
     pub region: Region,
 
-    /// How the operator authenticates with the vendor.
+    /// How the operator authenticates with the vendor. Refused or unusable ones show as CredentialsValid=False, and no verification is
+    /// started until they are put right.
     pub credentials: Credentials,
 
-    /// The workflow every verification runs: its UUID, from the vendor's dashboard. Its active version is used.
-    #[schemars(regex(pattern = r"^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"))]
+    /// The workflow each verification runs: its UUID, from the vendor's dashboard. The version that is active there is used. One the
+    /// account does not know shows on the verifications, as Submitted=False, reason RequestRefused. A change is for runs not yet started.
+    #[schemars(length(max = 36), regex(pattern = r"^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"))]
     #[serde(rename = "workflowID")]
     pub workflow_id: String,
 
-    /// From which namespaces verifications may refer to this provider. Default: its own only.
+    /// From which namespaces verifications may refer to this provider. Default: its own only. Others wait with Accepted=False, reason
+    /// NamespaceNotAllowed.
     #[serde(default)]
     pub allowed_namespaces: AllowedNamespaces,
 
-    /// How the vendor's webhook is verified. Without it results are found by polling, which is slower.
+    /// How the vendor's deliveries are verified, by which it tells that a run has ended. Default: there are none, and results are found
+    /// by polling, which is slower. Trouble shows as WebhookReady=False and makes the provider no less Ready.
     #[serde(default)]
     #[x_kube(validation = Rule::new("self.management != 'Manual' || (has(self.tokenSecretRefs) && size(self.tokenSecretRefs) > 0)")
         .message("webhook.tokenSecretRefs needs at least one entry where webhook.management is Manual"))]
@@ -53,8 +59,10 @@ pub struct OnfidoProviderSpec {
         .message("webhook.tokenSecretRefs must be empty where webhook.management is Disabled"))]
     pub webhook: Webhook,
 
-    /// How a verification's attributes map to the vendor's applicant and to the fields its document check compares. Default: the
-    /// OpenID Connect claims given_name and family_name (Required), and birthdate (WhenGiven), all compared; email (sent only).
+    /// The attributes verifications may give: what each is sent to the vendor as, and what it is compared with. It must map first_name
+    /// and last_name, each applicantField once, and have a Required entry with a comparisonField. Default: the OpenID Connect claims
+    /// given_name and family_name (Required) and birthdate, all three compared, and email, sent only. A change is for verifications not
+    /// yet started: each is judged by the mapping it was started with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 32))]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
@@ -66,7 +74,7 @@ pub struct OnfidoProviderSpec {
         .message("attributes must map each applicantField once"))]
     pub attributes: Option<Vec<AttributeMapping>>,
 
-    /// Where the results are in the run's output.
+    /// Where the results stand in the run's output.
     #[serde(default)]
     pub results: Results,
 
@@ -74,12 +82,13 @@ pub struct OnfidoProviderSpec {
     #[serde(default)]
     pub personal_data: PersonalData,
 
-    /// How fast the vendor may be called. Default: 300 requests a minute with live credentials, 20 in the sandbox.
+    /// How fast the vendor may be called, by everything that uses these credentials together. Default: 300 requests a minute with live
+    /// credentials, 20 in the sandbox.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate_limit: Option<RateLimit>,
 
-    /// Stops every call to the vendor for this provider and its verifications until set back to false. Deliveries are still
-    /// accepted and acted on afterwards.
+    /// Stops every call to the vendor for this provider and its verifications until set back to false. Default: false. Deliveries are
+    /// still accepted, and acted on afterwards. The vendor cannot pause a run: people can go on meanwhile.
     #[serde(default)]
     pub suspend: bool,
 }
@@ -111,7 +120,7 @@ impl Region {
 #[serde(rename_all = "camelCase")]
 pub struct Credentials {
     /// The API token, from the vendor's dashboard: a key of a Secret labelled onfido-operator.dev/use: credentials. The token itself
-    /// says whether it is of the live or the sandbox environment.
+    /// says whether it is of the live or the sandbox environment. A Secret that changes is noticed within about a minute.
     pub api_token_secret_ref: SecretKeyRef,
 }
 
@@ -124,7 +133,7 @@ pub struct AllowedNamespaces {
     /// Same (default): the provider's own namespace. All: every namespace. Selector: those whose labels match the selector.
     #[serde(default)]
     pub from: NamespacesFrom,
-    /// Which namespaces, by their labels.
+    /// Which namespaces, by their labels; an empty selector matches all. Needed where from is Selector, and only there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub selector: Option<LabelSelector>,
 }
@@ -145,12 +154,13 @@ pub enum NamespacesFrom {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Webhook {
-    /// Manual: somebody registers the URL in status.webhook.url with the vendor and puts the webhook's token into a Secret.
-    /// Disabled (default): no delivery is accepted, results are found by polling.
+    /// Manual: you register the URL in status.webhook.url with the vendor, for the event workflow_run.completed, and put the webhook's
+    /// token into a Secret. Disabled (default): no delivery is accepted, results are found by polling.
     #[serde(default)]
     pub management: WebhookManagement,
-    /// Manual: the tokens deliveries may be signed with; each a key of a Secret labelled onfido-operator.dev/use: webhook. All are
-    /// accepted, so that old and new overlap during a rotation.
+    /// The tokens deliveries may be signed with, each a key of a Secret labelled onfido-operator.dev/use: webhook, of at least 16
+    /// bytes. All are accepted, so that old and new overlap during a rotation. At least one where management is Manual, none where it is
+    /// Disabled. One that cannot be used shows as WebhookReady=False.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 4))]
     pub token_secret_refs: Vec<SecretKeyRef>,
@@ -170,16 +180,19 @@ pub enum WebhookManagement {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AttributeMapping {
-    /// Name of the attribute in verifications.
+    /// Name of the attribute in verifications and in the keys of their Secrets: letters, digits, and -, _ or . between them. Each name
+    /// once.
     #[schemars(length(min = 1, max = 63), regex(pattern = r"^[A-Za-z0-9]([-._A-Za-z0-9]*[A-Za-z0-9])?$"))]
     pub name: String,
-    /// The vendor's field it is sent as. A dot reaches into a nested field.
+    /// The field of the vendor's applicant it is sent as. A dot reaches into a nested field. Countries are ISO 3166-1 codes of three
+    /// letters, dob is a date (YYYY-MM-DD).
     pub applicant_field: ApplicantField,
-    /// The field of the vendor's document comparison that says whether it agrees with the document. Without one the attribute is sent
-    /// and reported NotCompared, and is never verified.
+    /// The field of the vendor's document comparison that says whether the value agrees with the document. Default: none; the attribute
+    /// is then sent, reported as NotCompared and never verified, and the verdict does not depend on it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comparison_field: Option<ComparisonField>,
-    /// Required: must be given, and must agree. WhenGiven (default): if it is given, it must agree. Informational: shown, never needed.
+    /// What the verdict asks of it. Required: must be given (otherwise Accepted=False, reason AttributeMissing) and, if it has a
+    /// comparisonField, must agree with the document. WhenGiven (default): if given, it must agree. Informational: shown, never needed.
     #[serde(default)]
     pub requirement: Requirement,
 }
@@ -236,7 +249,8 @@ vendor_fields! {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Results {
-    /// JSON pointer to the document comparison within the run's output, as the workflow's author configured it. Default /data_comparison.
+    /// JSON pointer (RFC 6901) to the document comparison within the run's output, as the workflow's author configured it. Default:
+    /// /data_comparison. If it points to nothing, attributes are reported as NotCompared and nobody is Verified.
     #[serde(default = "default_path")]
     #[schemars(length(max = 256), regex(pattern = r"^(/([^~/]|~0|~1)*)*$"))]
     pub data_comparison_path: String,
@@ -276,32 +290,39 @@ pub enum Inline {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RateLimit {
-    /// Requests a minute, shared by everything that uses these credentials. New verifications go before polls.
+    /// Requests a minute. Calls over it wait; new verifications go before polls.
     #[schemars(range(min = 1, max = 60000))]
     pub requests_per_minute: u32,
 }
 
-/// What the operator knows of the account.
+/// What the operator knows of the account. Until it has looked, Ready is Unknown.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("default" = {
+    "conditions": [{
+        "type": "Ready", "status": "Unknown", "reason": "Pending", "message": "waiting for the operator",
+        "lastTransitionTime": "1970-01-01T00:00:00Z"
+    }]
+}))]
 pub struct OnfidoProviderStatus {
     /// The generation of the spec this status was decided for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Ready, CredentialsValid, WebhookReady.
+    /// Ready: new verifications can start. CredentialsValid: an authenticated call succeeded. WebhookReady: deliveries can be verified.
     #[serde(default)]
     #[schemars(length(max = 8))]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
-    /// The environment the API token belongs to: Live, Sandbox, or Unknown.
+    /// The environment the API token belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub environment: Option<Environment>,
-    /// Where the vendor must send its deliveries.
+    /// What to register with the vendor; none where spec.webhook.management is Disabled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webhook: Option<WebhookStatus>,
 }
 
-/// The vendor's environment.
+/// The vendor's environment. Live: real checks of real people, paid. Sandbox: the vendor's own test environment. Unknown: the API token
+/// does not say which.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum Environment {
     /// Real checks of real people, paid.

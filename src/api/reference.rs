@@ -3,15 +3,24 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+// Names are bound to their pattern because they become parts of paths: no reference may name anything but an object.
+/// Names of objects: a DNS subdomain.
+const OBJECT_NAME: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
+/// Names of namespaces: a DNS label.
+const NAMESPACE_NAME: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
+/// Keys of Secrets.
+const SECRET_KEY: &str = r"^[-._a-zA-Z0-9]+$";
+
 /// One key of a Secret in the namespace of the object that refers to it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SecretKeyRef {
-    /// Name of the Secret, in the namespace of this object. It must carry the label onfido-operator.dev/use.
-    #[schemars(length(min = 1, max = 253))]
+    /// Name of the Secret, in the namespace of this object. Its label onfido-operator.dev/use must say this use: any other Secret is never
+    /// used.
+    #[schemars(length(min = 1, max = 253), regex(pattern = OBJECT_NAME))]
     pub name: String,
-    /// Key within the Secret.
-    #[schemars(length(min = 1, max = 253))]
+    /// Key within the Secret. One newline at the end of its value is trimmed.
+    #[schemars(length(min = 1, max = 253), regex(pattern = SECRET_KEY))]
     pub key: String,
 }
 
@@ -20,7 +29,7 @@ pub struct SecretKeyRef {
 #[serde(rename_all = "camelCase")]
 pub struct SecretRef {
     /// Name of the Secret, in the namespace of this object.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = OBJECT_NAME))]
     pub name: String,
 }
 
@@ -29,12 +38,12 @@ pub struct SecretRef {
 #[serde(rename_all = "camelCase")]
 pub struct ProviderRef {
     /// Name of the OnfidoProvider.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = OBJECT_NAME))]
     pub name: String,
-    /// Namespace of the OnfidoProvider; the verification's own if left out. A provider in another namespace must allow this
-    /// one in its allowedNamespaces, otherwise the verification waits with Accepted=False, reason NamespaceNotAllowed.
+    /// Namespace of the OnfidoProvider. Default: the verification's own. A provider in another namespace must allow this one in its
+    /// allowedNamespaces, otherwise the verification waits with Accepted=False, reason NamespaceNotAllowed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 63))]
+    #[schemars(length(min = 1, max = 63), regex(pattern = NAMESPACE_NAME))]
     pub namespace: Option<String>,
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{ApplicantField, ComparisonField, Condition, Environment, ProviderRef, Requirement, SecretKeyRef, SecretRef};
 
-/// The request that one person be verified at one provider, and what came of it.
+/// Who is to be verified, by which provider, and what is known of the person.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[kube(
@@ -21,7 +21,8 @@ use super::{ApplicantField, ComparisonField, Condition, Environment, ProviderRef
     status = "IdentityVerificationStatus",
     derive = "PartialEq",
     selectable = ".status.phase",
-    doc = "The request that one person be verified at one provider, and what came of it.",
+    doc = "The request that one person be verified by one OnfidoProvider, and what came of it. Wait for the condition CaptureReady, hand the \
+           SDK token to the person's device, set submittedAttempt, wait for Completed, read Verified.",
     printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase"),
     printcolumn(name = "Verified", type_ = "string", json_path = ".status.conditions[?(@.type==\"Verified\")].status"),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason", priority = 1),
@@ -32,43 +33,47 @@ use super::{ApplicantField, ComparisonField, Condition, Environment, ProviderRef
 #[x_kube(validation = Rule::new("has(self.attributes) || has(self.attributesFrom)")
     .message("attributes or attributesFrom is needed: the vendor wants at least a first and a last name"))]
 pub struct IdentityVerificationSpec {
-    /// The OnfidoProvider to use. Immutable.
+    /// The OnfidoProvider to use. Immutable. While it is missing, not Ready, or does not allow this namespace, the verification waits with
+    /// Accepted=False.
     #[x_kube(validation = Rule::new("self == oldSelf").message("providerRef is immutable: create another IdentityVerification"))]
     pub provider_ref: ProviderRef,
 
-    /// The person, as an opaque id of the application; sent to the vendor as customer_user_id. No personal data. Immutable.
+    /// The person, as an opaque id of the application, never personal data: it is not protected as such. Sent to the vendor as
+    /// customer_user_id. Immutable.
     #[schemars(length(min = 1, max = 256))]
     #[x_kube(validation = Rule::new("self == oldSelf").message("subject is immutable: another person is another IdentityVerification"))]
     pub subject: String,
 
-    /// What is known of the person, by the attribute names the provider maps. A change after the run has started is not sent any
-    /// more; it makes the verdict False, reason AttributeChanged.
+    /// What is known of the person, by the names the provider's attributes map; each name once. One that is not mapped, missing though
+    /// Required, or not fit to be sent shows as Accepted=False, and nothing is sent. A change after the run has started is not sent any
+    /// more; it makes Verified False, reason AttributeChanged. This or attributesFrom is needed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 32))]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub attributes: Option<Vec<Attribute>>,
 
-    /// Secrets of this namespace, labelled onfido-operator.dev/use: attributes, whose keys are attribute names; keys the provider
-    /// does not map are ignored. Later ones win over earlier ones, and attributes over all of them.
+    /// Secrets whose keys are attribute names. Keys the provider does not map are ignored. Later Secrets win over earlier ones, and
+    /// attributes over all of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 4))]
     pub attributes_from: Option<Vec<AttributesFrom>>,
 
-    /// Consents the person has given to the application. Where US law applies the vendor needs privacy_notices_read.
+    /// Consents the person has given or refused in the application, passed to the vendor with the applicant; each name once. Default:
+    /// none is passed. For people in the US the vendor needs privacy_notices_read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 3))]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub consents: Option<Vec<Consent>>,
 
-    /// The attempt whose capture the person has finished: set it to 1 when the SDK says so. It makes the operator look at the vendor
-    /// soon; it decides nothing. Never decreases.
+    /// The attempt whose capture the person has finished: set it to 1 when the SDK says so. Default: 0. It makes the operator look at the
+    /// vendor soon, and decides nothing: left at 0 the result is found too, only later. Never decreases.
     #[serde(default)]
     #[schemars(range(min = 0, max = 1))]
     #[x_kube(validation = Rule::new("self >= oldSelf").message("submittedAttempt never decreases"))]
     pub submitted_attempt: i32,
 
-    /// Stops every call to the vendor for this verification until set back to false. The vendor cannot pause a run: the person can
-    /// go on meanwhile.
+    /// Stops every call to the vendor for this verification until set back to false. Default: false. The vendor cannot pause a run: the
+    /// person can go on meanwhile.
     #[serde(default)]
     pub suspend: bool,
 }
@@ -78,14 +83,15 @@ pub struct IdentityVerificationSpec {
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("has(self.value) != has(self.valueFrom)").message("an attribute has exactly one of value and valueFrom"))]
 pub struct Attribute {
-    /// The attribute's name, one that the provider maps.
+    /// The attribute's name, one that the provider maps: letters, digits, and -, _ or . between them.
     #[schemars(length(min = 1, max = 63), regex(pattern = r"^[A-Za-z0-9]([-._A-Za-z0-9]*[A-Za-z0-9])?$"))]
     pub name: String,
-    /// The value itself. Only where the provider's personalData.inline is Allow: whoever reads this object then reads it.
+    /// The value itself, instead of valueFrom. Only where the provider's personalData.inline is Allow, otherwise Accepted=False, reason
+    /// InlineForbidden: whoever can read this object can read it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256))]
     pub value: Option<String>,
-    /// Where the value is.
+    /// Where the value is, instead of value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value_from: Option<AttributeSource>,
 }
@@ -105,7 +111,8 @@ impl std::fmt::Debug for Attribute {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AttributeSource {
-    /// A key of a Secret of this namespace, labelled onfido-operator.dev/use: attributes.
+    /// A key of a Secret labelled onfido-operator.dev/use: attributes. If the Secret, its label or the key is missing the verification
+    /// waits with Accepted=False, reason SecretNotFound.
     pub secret_key_ref: SecretKeyRef,
 }
 
@@ -113,7 +120,8 @@ pub struct AttributeSource {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AttributesFrom {
-    /// The Secret: each key that is a mapped attribute is one.
+    /// A Secret labelled onfido-operator.dev/use: attributes. If it or its label is missing the verification waits with Accepted=False,
+    /// reason SecretNotFound.
     pub secret_ref: SecretRef,
 }
 
@@ -121,7 +129,7 @@ pub struct AttributesFrom {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Consent {
-    /// Which consent.
+    /// Which consent: privacy_notices_read, ssn_verification or phone_number_verification, in the vendor's sense.
     pub name: ConsentName,
     /// Whether the person has given it.
     pub granted: bool,
@@ -150,7 +158,7 @@ impl ConsentName {
     }
 }
 
-/// What came of the request.
+/// What came of the request. Until the operator has looked, the phase is Pending and Ready is Unknown.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("default" = {
@@ -164,22 +172,26 @@ pub struct IdentityVerificationStatus {
     /// The generation of the spec this status was decided for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Where the verification is, in one word. Programs should rather wait for the conditions.
+    /// Where the verification is, in one word. Pending: no run yet. AwaitingInput: the vendor waits for the person. Processing: the vendor
+    /// works. InReview: a person reviews. Approved, Declined, Abandoned, Failed: final. Approved alone is not the verdict: that is the
+    /// condition Verified. Programs should rather wait for conditions.
     #[serde(default)]
     pub phase: Phase,
-    /// The attempt this status speaks of.
+    /// The attempt this status speaks of, counted from 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt: Option<i32>,
-    /// Accepted, Submitted, CaptureReady, Completed, Verified, Ready, Stalled.
+    /// Accepted: spec, provider and attributes are good. Submitted: the run exists at the vendor. CaptureReady: the SDK token is in its
+    /// Secret and the vendor waits for the person. Completed: the vendor reported a final outcome. Verified: the verdict. Ready: the
+    /// request is in place; a slow or declined person is not unhealthy. Stalled: a human must act.
     #[serde(default)]
     #[schemars(length(max = 16))]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
-    /// The person's id at the vendor.
+    /// Id of the vendor's applicant: the person's record there.
     #[serde(default, skip_serializing_if = "Option::is_none", rename = "applicantID")]
     #[schemars(length(max = 128))]
     pub applicant_id: Option<String>,
-    /// The run's id at the vendor.
+    /// Id of the workflow run at the vendor.
     #[serde(default, skip_serializing_if = "Option::is_none", rename = "workflowRunID")]
     #[schemars(length(max = 128))]
     pub workflow_run_id: Option<String>,
@@ -190,17 +202,17 @@ pub struct IdentityVerificationStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub vendor_status: Option<String>,
-    /// The vendor's environment the run lives in.
+    /// The environment the run lives in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub environment: Option<Environment>,
     /// The run's page in the vendor's dashboard, for people with an account there.
     #[serde(default, skip_serializing_if = "Option::is_none", rename = "dashboardURL")]
     #[schemars(length(max = 2048))]
     pub dashboard_url: Option<String>,
-    /// Where the SDK token is.
+    /// Where the SDK token is, with which the person's device captures document and face.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capture: Option<CaptureStatus>,
-    /// What the vendor's document comparison says of each mapped attribute.
+    /// What the vendor's document comparison says of each attribute that was sent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
@@ -220,7 +232,8 @@ pub struct IdentityVerificationStatus {
     /// The unfinished call to the vendor, recorded before it was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operation: Option<Operation>,
-    /// What the verdict rests on: how this attempt was judged when it started.
+    /// What the verdict rests on: how this attempt is judged, fixed when it started. A later edit of the provider does not rewrite a
+    /// verdict.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub basis: Option<Basis>,
     /// The last webhook delivery that asks to look at the vendor. Written by the webhook endpoint only.
@@ -233,9 +246,15 @@ pub struct IdentityVerificationStatus {
 }
 
 impl IdentityVerificationStatus {
-    /// Whether a delivery came that no look at the vendor has answered yet.
+    /// The digest of the delivery that no look at the vendor has answered yet.
+    pub fn unanswered(&self) -> Option<&str> {
+        let digest = self.notification.as_ref()?.digest.as_str();
+        (!self.answered_notifications.iter().any(|answered| answered == digest)).then_some(digest)
+    }
+
+    /// Whether a delivery waits for a look at the vendor.
     pub fn is_rung(&self) -> bool {
-        self.notification.as_ref().is_some_and(|ring| !self.answered_notifications.contains(&ring.digest))
+        self.unanswered().is_some()
     }
 }
 
@@ -275,9 +294,9 @@ impl Phase {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CaptureStatus {
-    /// The Secret in this namespace, owned by this object: key sdk_token.
+    /// The Secret in this namespace, owned by this object; its key sdk_token holds the SDK token.
     pub secret_ref: SecretRef,
-    /// Until when the token can be used, on the safe side.
+    /// Until when the SDK token can be used, on the safe side.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Time>,
 }
@@ -312,7 +331,7 @@ pub enum AttributeVerdict {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Operation {
-    /// Which call.
+    /// Which call: CreateApplicant, or StartRun, which is paid.
     pub kind: OperationKind,
     /// Names this one try; whoever records its result must know it.
     #[schemars(length(max = 64))]

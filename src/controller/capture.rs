@@ -42,12 +42,14 @@ pub(super) async fn write(
         match api.create(&PostParams::default(), &wanted).await {
             Ok(_) => return Ok(Ok(name)),
             Err(kube::Error::Api(status)) if status.code == 409 => {} // ours from before a crash, or somebody else's
-            Err(source) => return Err(Trouble::Kube { doing: "create the capture Secret", source }),
+            Err(error) => return refused(name, error),
         }
     }
     let Some(found) = api.get_opt(&name).await.map_err(Trouble::kube("read the capture Secret"))? else {
-        api.create(&PostParams::default(), &wanted).await.map_err(Trouble::kube("create the capture Secret"))?;
-        return Ok(Ok(name));
+        return match api.create(&PostParams::default(), &wanted).await {
+            Ok(_) => Ok(Ok(name)),
+            Err(error) => refused(name, error),
+        };
     };
     let uid = object.metadata.uid.as_deref().unwrap_or_default();
     if !found.metadata.owner_references.iter().flatten().any(|owner| owner.uid == uid) {
@@ -63,6 +65,14 @@ pub(super) async fn write(
     });
     api.patch(&name, &PatchParams::default(), &Patch::Merge(patch)).await.map_err(Trouble::kube("restore the capture Secret"))?;
     Ok(Ok(name))
+}
+
+/// A right, a quota or an admission policy stands in the way: the object says so. Anything else is trouble that passes.
+fn refused(name: String, error: kube::Error) -> Result<Result<String, Failure>, Trouble> {
+    match error {
+        kube::Error::Api(status) if matches!(status.code, 400 | 403 | 422) => Ok(Err(Failure::SecretRefused { name })),
+        source => Err(Trouble::Kube { doing: "create the capture Secret", source }),
+    }
 }
 
 fn secret(object: &IdentityVerification, run: &WorkflowRunId, token: &SdkToken) -> Secret {

@@ -1,6 +1,9 @@
 //! What the passes share: the client, what was read, what is remembered, and how long to wait.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use kube::{
     Client,
@@ -96,6 +99,14 @@ impl Ctx {
     pub(super) fn backoff(&self, failures: u32) -> Duration {
         let [least, most] = self.timing().backoff;
         let bound = most.min(least.saturating_mul(1 << failures.min(20)));
+        least.max(bound.mul_f64(rand::rng().random::<f64>()))
+    }
+
+    /// The same where passes also come by themselves, whenever a verification is refused: by how long it has been failing, so that many
+    /// of them do not lengthen the wait.
+    pub(super) fn backoff_since(&self, since: &mut Option<Instant>) -> Duration {
+        let [least, most] = self.timing().backoff;
+        let bound = most.min(since.get_or_insert_with(Instant::now).elapsed());
         least.max(bound.mul_f64(rand::rng().random::<f64>()))
     }
 

@@ -29,17 +29,23 @@ pub(super) async fn verification(ctx: &Ctx, mut object: IdentityVerification, pr
         let began = Instant::now();
         let plan = plan::verification::plan(&observed, Timestamp::now());
 
-        if let Some(wait) = reserve(ctx, provider.as_ref(), plan.effect.as_ref(), &mut permits).await? {
-            return Ok(Wake::At(
-                Timestamp::now().saturating_add(jiff::SignedDuration::try_from(wait).unwrap_or_default()).unwrap_or(Timestamp::MAX),
-            ));
+        while let Some(wait) = reserve(ctx, provider.as_ref(), plan.effect.as_ref(), &mut permits).await? {
+            // What a paid call has brought and is not on record yet comes before saving calls.
+            if observed.facts.started.is_none() || began.elapsed() + wait >= ctx.timing().deadline {
+                let wait = jiff::SignedDuration::try_from(wait).unwrap_or(jiff::SignedDuration::MAX);
+                return Ok(Wake::At(Timestamp::now().saturating_add(wait).unwrap_or(Timestamp::MAX)));
+            }
+            tokio::time::sleep(wait).await;
         }
         let next = plan.effect.as_ref().map_or("nothing", Effect::name);
         pause::at("before-record", next).await;
         match record(ctx, &api, &object, &observed, &plan).await? {
             Persisted::Stale => return Ok(Wake::Backoff),
             Persisted::Unchanged => {}
-            Persisted::Written(version) => object.metadata.resource_version = Some(version),
+            Persisted::Written(version) => {
+                object.metadata.resource_version = Some(version);
+                object.status.get_or_insert_default(); // there is one now
+            }
         }
         notice::publish(ctx, &object, &plan.notices).await;
         observed.status = plan.status;
@@ -87,7 +93,7 @@ async fn record(
     api: &Api<IdentityVerification>,
     object: &IdentityVerification,
     observed: &Observed,
-    plan: &plan::verification::VerificationPlan,
+    plan: &plan::VerificationPlan,
 ) -> Result<Persisted, Trouble> {
     let recorded = object.status.as_ref().map(|_| &observed.status);
     let write = || persist::status(api, object, recorded, &plan.status, &plan.fence);

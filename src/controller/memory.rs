@@ -37,7 +37,7 @@ pub(super) struct OfVerification {
 #[derive(Clone, Default)]
 pub(super) struct OfProvider {
     pub(super) probed: Option<(ApiToken, Timestamp)>,
-    pub(super) failures: u32,
+    pub(super) failing_since: Option<Instant>,
 }
 
 /// What a pass is about: while it stays the same, a pass before its time would find nothing new.

@@ -176,7 +176,7 @@ fn forget(ctx: &Ctx, event: &Event<Stored<IdentityVerification>>) {
     }
 }
 
-/// The verifications a changed provider wakes: those that are not settled, and those whose bell was rung while it could not be answered.
+/// The verifications a changed provider wakes: those that are not settled, and those whose bell waits for it.
 fn dependents(
     stored: &Store<Stored<IdentityVerification>>,
     provider: &Stored<OnfidoProvider>,

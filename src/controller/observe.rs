@@ -11,7 +11,7 @@ use rand::RngExt;
 use crate::{
     api::{ConditionStatus, ConditionType, Environment, IdentityVerification, NamespacesFrom, OnfidoProvider, find_condition},
     key::Key,
-    plan::{Facts, Observed, Provider, verification::ATTEMPT},
+    plan::{ATTEMPT, Facts, Observed, Provider},
 };
 
 use super::{Ctx, Trouble};

@@ -45,13 +45,10 @@ pub(super) async fn reconcile(object: Arc<Stored<OnfidoProvider>>, ctx: Arc<Ctx>
     Ok(ctx.memories.provider(&uid, |memory| match wake {
         Wake::OnChange => Action::await_change(),
         Wake::At(moment) => {
-            memory.failures = 0;
+            memory.failing_since = None;
             Action::requeue(Duration::try_from(moment.duration_since(Timestamp::now())).unwrap_or_default())
         }
-        Wake::Backoff => {
-            memory.failures = memory.failures.saturating_add(1);
-            Action::requeue(ctx.backoff(memory.failures - 1).min(ctx.timing().secret_ttl))
-        }
+        Wake::Backoff => Action::requeue(ctx.backoff_since(&mut memory.failing_since).min(ctx.timing().secret_ttl)),
     }))
 }
 
@@ -60,10 +57,7 @@ pub(super) fn on_error(object: Arc<Stored<OnfidoProvider>>, trouble: &Trouble, c
     let meta = kube::Resource::meta(object.as_ref());
     tracing::warn!(namespace = meta.namespace, name = meta.name, %trouble);
     let uid = meta.uid.clone().unwrap_or_default();
-    Action::requeue(ctx.memories.provider(&uid, |memory| {
-        memory.failures = memory.failures.saturating_add(1);
-        ctx.backoff(memory.failures)
-    }))
+    Action::requeue(ctx.memories.provider(&uid, |memory| ctx.backoff_since(&mut memory.failing_since)))
 }
 
 async fn drive(ctx: &Ctx, object: OnfidoProvider) -> Result<Wake, Trouble> {
@@ -115,6 +109,7 @@ async fn webhook_tokens(ctx: &Ctx, object: &OnfidoProvider, namespace: &str) -> 
             Err(fault) => return secret_failure(fault).map(Err),
         };
         if let Err(fault) = WebhookToken::from_secret_bytes(&bytes) {
+            ctx.secrets.forget(namespace, &reference.name); // it may be right before it is stale
             return Ok(Err(token_failure(namespace, &reference.name, &reference.key, fault)));
         }
     }

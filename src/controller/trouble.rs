@@ -3,7 +3,7 @@
 use crate::secrets::SecretFault;
 
 /// Why a pass could not be made.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 pub enum Trouble {
     /// The API server refused or failed.
     #[error("{doing}: {}", brief(.source))]
@@ -28,6 +28,13 @@ pub enum Trouble {
     /// A pass panicked.
     #[error("the pass panicked")]
     Panicked,
+}
+
+// The API server's message can hold what a user wrote: it never prints.
+impl std::fmt::Debug for Trouble {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Trouble({self})")
+    }
 }
 
 impl Trouble {

@@ -68,7 +68,10 @@ impl Vendors {
         };
         let token = match ApiToken::from_secret_bytes(&bytes) {
             Ok(token) => token,
-            Err(fault) => return Ok(Err(token_failure(namespace, &reference.name, &reference.key, fault))),
+            Err(fault) => {
+                self.doubt(provider);
+                return Ok(Err(token_failure(namespace, &reference.name, &reference.key, fault)));
+            }
         };
         let environment = match token.environment() {
             secret::Environment::Live => Environment::Live,

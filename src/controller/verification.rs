@@ -10,6 +10,7 @@ use tracing::Instrument;
 
 use crate::{
     api::{IdentityVerification, OnfidoProvider},
+    pause,
     plan::Wake,
 };
 
@@ -49,7 +50,11 @@ async fn isolated(ctx: &Arc<Ctx>, object: IdentityVerification, provider: Option
     let span = tracing::info_span!("verification", namespace = object.metadata.namespace, name = object.metadata.name);
     let pass = {
         let ctx = ctx.clone();
-        async move { drive::verification(&ctx, object, provider).await }.instrument(span)
+        let pass = async move {
+            pause::panic_on(object.metadata.namespace.as_deref(), object.metadata.name.as_deref());
+            drive::verification(&ctx, object, provider).await
+        };
+        pass.instrument(span)
     };
     match ctx.passes.spawn(pass).await {
         Ok(wake) => wake,

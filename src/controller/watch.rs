@@ -1,5 +1,7 @@
 //! Watches one kind: keeps what is seen in a store, small, and tells of each change. One watch a kind, however many look into its store.
 
+use std::time::Duration;
+
 use futures::{Stream, StreamExt, TryStreamExt, future};
 use kube::{
     Api, Resource,
@@ -7,15 +9,44 @@ use kube::{
     runtime::{
         WatchStreamExt,
         reflector::store::Writer,
+        utils::{Backoff, ResetTimerBackoff},
         watcher::{self, Event},
     },
 };
+use rand::RngExt;
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
 use crate::api::{IdentityVerification, OnfidoProvider};
 
 use super::{Stored, trouble};
+
+/// The least and the most to wait before a watch that ended is begun again. The library's own waits up to half a minute: as long would every
+/// outage of the API server last longer here, deliveries included.
+const PACE: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(8)];
+/// A watch that lasted so long begins with the least again.
+const STEADY: Duration = Duration::from_secs(120);
+
+/// Doubles, and half of it is chance.
+#[derive(Default)]
+struct Pace(u32);
+
+impl Iterator for Pace {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        let [least, most] = PACE;
+        let bound = most.min(least.saturating_mul(1 << self.0.min(8)));
+        self.0 = self.0.saturating_add(1);
+        Some(bound.mul_f64(rand::rng().random_range(0.5..=1.0)))
+    }
+}
+
+impl Backoff for Pace {
+    fn reset(&mut self) {
+        self.0 = 0;
+    }
+}
 
 /// What is kept of an object.
 pub(super) trait Kept: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug + Send + Sync + 'static {
@@ -62,7 +93,7 @@ pub(super) fn watch<K: Kept>(
         }
     };
     watcher::watcher(api, watcher::Config::default())
-        .default_backoff()
+        .backoff(ResetTimerBackoff::new(Pace::default(), STEADY))
         .modify(reduce)
         .reflect(writer)
         .inspect_ok(move |event| {
@@ -72,7 +103,7 @@ pub(super) fn watch<K: Kept>(
         })
         .filter_map(|event| {
             // The watch goes on by itself.
-            future::ready(event.inspect_err(|error| tracing::warn!(trouble = said(error), "watching again")).ok())
+            future::ready(event.inspect_err(|error| tracing::warn!(kind = %K::plural(&()), trouble = said(error), "watching again")).ok())
         })
 }
 

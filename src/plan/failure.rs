@@ -30,6 +30,7 @@ pub enum Failure {
     AccountChanged,
     UnexpectedAnswer { what: &'static str },
     SecretConflict { name: String },
+    SecretRefused { name: String },
 }
 
 /// What a failure means to the object.
@@ -163,6 +164,13 @@ impl Failure {
                 true,
                 "look at the run in the vendor's dashboard; report it if it lasts",
             ),
+            Self::SecretRefused { .. } => rule(
+                C::CaptureReady,
+                R::SecretRefused,
+                Retry::Slowly,
+                true,
+                "grant the operator the right, raise the quota, or change the admission policy that refuses it",
+            ),
             Self::SecretConflict { .. } => rule(
                 C::CaptureReady,
                 R::SecretConflict,
@@ -206,6 +214,7 @@ impl Failure {
             Self::Ambiguous => "it is not known whether the vendor carried out the request".into(),
             Self::AccountChanged => "the credentials belong to an account that does not know this applicant or run".into(),
             Self::UnexpectedAnswer { what } => format!("the vendor's answer cannot be used: {what}"),
+            Self::SecretRefused { name } => format!("the API server does not let the operator create Secret {name}"),
             Self::SecretConflict { name } => format!("Secret {name} exists and is not owned by this object"),
         }
     }
@@ -238,7 +247,8 @@ impl Failure {
             Self::Ambiguous,
             Self::AccountChanged,
             Self::UnexpectedAnswer { what: "the run belongs to another applicant" },
-            Self::SecretConflict { name },
+            Self::SecretConflict { name: name.clone() },
+            Self::SecretRefused { name },
         ]
     }
 }

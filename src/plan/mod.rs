@@ -7,10 +7,15 @@ mod conditions;
 mod effect;
 mod failure;
 mod observed;
+mod open;
 pub mod provider;
 mod recovery;
+mod request;
 mod schedule;
+mod settled;
+mod start;
 mod timing;
+mod turn;
 mod verdict;
 pub mod verification;
 
@@ -23,6 +28,14 @@ pub use observed::{Attributes, Facts, Given, Memory, Observed, Provider};
 pub use timing::Timing;
 
 use jiff::Timestamp;
+
+use crate::api::IdentityVerificationStatus;
+
+/// The attempt this version makes; a second one comes with `spec.attempt`.
+pub const ATTEMPT: i32 = 1;
+
+/// A plan for a verification.
+pub type VerificationPlan = Plan<IdentityVerificationStatus, Effect>;
 
 /// What one turn decides: record, then act, then wait.
 #[derive(Clone, Debug)]

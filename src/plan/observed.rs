@@ -135,10 +135,4 @@ impl Observed {
             (Effect::ReadRun { .. }, Err(failure)) => facts.run = Some(Err(failure)),
         }
     }
-
-    /// The digest of the delivery that no look at the vendor has answered yet.
-    pub fn unanswered(&self) -> Option<&str> {
-        let digest = self.status.notification.as_ref()?.digest.as_str();
-        (!self.status.answered_notifications.iter().any(|answered| answered == digest)).then_some(digest)
-    }
 }

@@ -10,14 +10,13 @@ use crate::{
 };
 
 use super::{
-    Failure, Fence, Looked, Notice, NoticeKind, Observed, Wake, conditions,
+    Failure, Fence, Looked, Notice, NoticeKind, Observed, VerificationPlan, Wake, conditions,
+    request::{Accepted, acceptable, willing},
     schedule::{after, between},
+    start::{adopt, beside, intend_applicant, oldest, start_run, started},
     timing::LOOKS_BEFORE_ABSENT,
+    turn::{look, nothing, perform, refused},
     verdict,
-    verification::{
-        Accepted, VerificationPlan, acceptable, adopt, beside, intend_applicant, look, nothing, oldest, perform, refused, start_run,
-        started, willing,
-    },
 };
 
 /// Our own call was answered: the run exists. After a call whose fate is unknown another may have turned up meanwhile: the oldest is

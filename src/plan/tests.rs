@@ -16,7 +16,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{verification::VerificationPlan, *};
+use super::{VerificationPlan, *};
 use crate::{
     api::{Environment, IdentityVerificationStatus, OnfidoProviderSpec, OperationKind},
     onfido::{

@@ -24,6 +24,20 @@ struct Entry<T> {
     made: Instant,
     forgets: u64,
     forgot: Option<Instant>,
+    /// Asked to forget too soon after the last time: done as soon as it may be.
+    owed: bool,
+}
+
+impl<T> Entry<T> {
+    /// Forgets if that is owed and the last time is long enough ago; says whether it did.
+    fn settle(&mut self, now: Instant, forced: Duration) -> bool {
+        let due = self.owed && self.forgot.is_none_or(|last| now.duration_since(last) >= forced);
+        if due {
+            (self.owed, self.forgot) = (false, Some(now));
+            self.forgets += 1;
+        }
+        due
+    }
 }
 
 pub(super) struct Cache<T> {
@@ -42,7 +56,7 @@ impl<T: Clone> Cache<T> {
         let slot = self.slot(namespace, name);
         let mut slot = slot.lock().await;
         // Asked only now: whoever held the lock may have read since.
-        let forgets = self.forgets(namespace, name);
+        let forgets = self.forgets(namespace, name, Instant::now());
         if let Some(seen) = slot.as_ref().filter(|seen| seen.forgets == forgets && fresh(seen)) {
             return seen.what.clone();
         }
@@ -54,13 +68,10 @@ impl<T: Clone> Cache<T> {
     /// Whether the next [`Cache::get`] will fetch because of this call.
     pub fn forget(&self, namespace: &str, name: &str, now: Instant) -> bool {
         let mut entries = self.entries();
-        let Some(entry) = entries.get_mut(&(namespace.to_owned(), name.to_owned())) else { return false };
-        if entry.forgot.is_some_and(|last| now.duration_since(last) < self.forced) {
-            return false;
-        }
-        entry.forgot = Some(now);
-        entry.forgets += 1;
-        true
+        entries.get_mut(&(namespace.to_owned(), name.to_owned())).is_some_and(|entry| {
+            entry.owed = true;
+            entry.settle(now, self.forced)
+        })
     }
 
     fn slot(&self, namespace: &str, name: &str) -> Arc<tokio::sync::Mutex<Option<Seen<T>>>> {
@@ -70,12 +81,15 @@ impl<T: Clone> Cache<T> {
             let oldest = entries.iter().min_by_key(|(_, entry)| entry.made).map(|(key, _)| key.clone());
             oldest.and_then(|key| entries.remove(&key));
         }
-        let new = || Entry { slot: Arc::default(), made: Instant::now(), forgets: 0, forgot: None };
+        let new = || Entry { slot: Arc::default(), made: Instant::now(), forgets: 0, forgot: None, owed: false };
         entries.entry(key).or_insert_with(new).slot.clone()
     }
 
-    fn forgets(&self, namespace: &str, name: &str) -> u64 {
-        self.entries().get(&(namespace.to_owned(), name.to_owned())).map_or(0, |entry| entry.forgets)
+    fn forgets(&self, namespace: &str, name: &str, now: Instant) -> u64 {
+        self.entries().get_mut(&(namespace.to_owned(), name.to_owned())).map_or(0, |entry| {
+            entry.settle(now, self.forced);
+            entry.forgets
+        })
     }
 
     /// A panic elsewhere leaves nothing half-done in here.
@@ -116,6 +130,18 @@ mod tests {
         assert_eq!(get(&cache, "a", true, &next).await, 2);
         assert!(cache.forget("ns", "a", now + FORCED));
         assert_eq!(get(&cache, "a", true, &next).await, 3);
+    }
+
+    #[tokio::test]
+    async fn what_was_not_forgotten_at_once_is_forgotten_once_it_may_be() {
+        let (cache, next, now) = (Cache::new(8, FORCED), AtomicU32::new(0), Instant::now());
+        assert_eq!(get(&cache, "a", true, &next).await, 1);
+        let forgets = |now| cache.forgets("ns", "a", now);
+        assert!(cache.forget("ns", "a", now));
+        assert!(!cache.forget("ns", "a", now + FORCED / 2));
+        assert_eq!(forgets(now + FORCED / 2), 1);
+        assert_eq!(forgets(now + FORCED), 2);
+        assert_eq!(forgets(now + FORCED * 3), 2, "once is enough");
     }
 
     #[tokio::test]

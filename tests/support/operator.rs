@@ -34,7 +34,7 @@ pub const WORKFLOW: &str = "5c1d9b0e-6f0e-4c52-9d3f-0f5f0a3c9b11";
 /// What deliveries are signed with.
 pub const WEBHOOK_TOKEN: &str = "an-invented-webhook-token-0123456789";
 /// The namespace of an operator's own Secret.
-const OPERATOR_NAMESPACE: &str = "onfido-operator";
+pub const OPERATOR_NAMESPACE: &str = "onfido-operator";
 
 /// The simulator of this test program: in this process, on a thread of its own, since a test's runtime ends with the test.
 pub async fn simulator() -> AdminClient {
@@ -105,11 +105,15 @@ pub struct Run {
     pub log_level: &'static str,
     /// Further arguments.
     pub args: Vec<String>,
+    /// Further environment.
+    pub env: Vec<(String, String)>,
+    /// Who it is to the API server.
+    pub user: &'static str,
 }
 
 impl Default for Run {
     fn default() -> Self {
-        Self { only: None, time_scale: 1.0, pause_at: None, log_level: "debug", args: vec![] }
+        Self { only: None, time_scale: 1.0, pause_at: None, log_level: "debug", args: vec![], env: vec![], user: ADMIN }
     }
 }
 
@@ -138,14 +142,16 @@ impl Operator {
         let [webhook, health] = [&ports[0], &ports[1]].map(|port| format!("127.0.0.1:{}", port.number()));
         let log = control_plane.folder().join(format!("operator-{}.log", COUNT.fetch_add(1, Ordering::Relaxed)));
         let binary = PathBuf::from(env!("CARGO_BIN_EXE_onfido-operator"));
-        let mut args: Vec<String> = ["run", "--kubeconfig", &control_plane.kubeconfig().to_string_lossy()].map(String::from).to_vec();
+        let mut args: Vec<String> =
+            ["run", "--kubeconfig", &control_plane.kubeconfig_of(run.user).unwrap().to_string_lossy()].map(String::from).to_vec();
         args.extend(["--webhook-listen", &webhook, "--health-listen", &health].map(String::from));
         args.extend(["--webhook-public-url", &format!("http://{webhook}"), "--log-level", run.log_level].map(String::from));
         args.extend(["--onfido-endpoint".into(), format!("EU={}", simulator.base())]);
         args.extend(["--time-scale".into(), run.time_scale.to_string()]);
         args.extend(run.only.iter().flat_map(|namespace| ["--only-namespace".into(), namespace.clone()]));
         args.extend(run.args.iter().cloned());
-        let env = run.pause_at.iter().map(|place| ("ONFIDO_OPERATOR_PAUSE_AT".into(), place.into())).collect();
+        let pause = run.pause_at.iter().map(|place| ("ONFIDO_OPERATOR_PAUSE_AT".into(), place.into()));
+        let env = pause.chain(run.env.iter().map(|(key, value)| (key.into(), value.into()))).collect();
         let start = Start {
             name: "operator".into(),
             shim: binary.clone(),
@@ -167,6 +173,11 @@ impl Operator {
     /// Waits until its log holds these words.
     pub async fn until_logged(&self, words: &str) {
         self.until(words, || async { Ok(self.logged().contains(words)) }).await;
+    }
+
+    /// The status of its liveness probe.
+    pub async fn alive(&self) -> u16 {
+        reqwest::get(format!("{}/healthz", self.health)).await.unwrap().status().as_u16()
     }
 
     pub fn logged(&self) -> String {
@@ -404,6 +415,21 @@ impl Scene {
     pub async fn decide(&self, run: &str, status: &str, comparison: Value) {
         let outcome = serde_json::from_value(json!({ "status": status, "comparison": comparison })).unwrap();
         self.simulator.outcome(run, &outcome).await.unwrap();
+    }
+
+    /// Waits until the vendor was asked this by this account; it may not have answered.
+    pub async fn until_asked(&self, operation: admin::Operation) {
+        self.until_asked_times(operation, 1).await;
+    }
+
+    /// The same, so many times.
+    pub async fn until_asked_times(&self, operation: admin::Operation, times: usize) {
+        let asked = async {
+            while self.ledger(operation).await.len() < times {
+                tokio::time::sleep(Duration::from_millis(5)).await; // the ledger cannot be watched
+            }
+        };
+        tokio::time::timeout(PATIENCE, asked).await.unwrap_or_else(|_| panic!("the vendor was never asked {operation:?} {times} times"));
     }
 
     /// What the vendor was asked by this account, by operation.

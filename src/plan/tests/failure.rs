@@ -53,7 +53,8 @@ fn table() -> Vec<RuleRow> {
         (Failure::Ambiguous, C::Submitted, R::Recovering, Retry::Backoff, false),
         (Failure::AccountChanged, C::Submitted, R::AccountChanged, Retry::Slowly, true),
         (Failure::UnexpectedAnswer { what: "it" }, C::Submitted, R::UnexpectedAnswer, Retry::Backoff, true),
-        (Failure::SecretConflict { name }, C::CaptureReady, R::SecretConflict, Retry::Slowly, true),
+        (Failure::SecretConflict { name: name.clone() }, C::CaptureReady, R::SecretConflict, Retry::Slowly, true),
+        (Failure::SecretRefused { name }, C::CaptureReady, R::SecretRefused, Retry::Slowly, true),
     ]
 }
 
@@ -66,7 +67,7 @@ fn each_failure_has_its_rule() {
         assert!(failure.message().ends_with(rule.remedy) && !rule.remedy.is_empty(), "{failure:?}");
         seen.insert(format!("{failure:?}").split([' ', '{']).next().unwrap().to_owned());
     }
-    assert_eq!(seen.len(), 20, "every variant has its row here");
+    assert_eq!(seen.len(), 21, "every variant has its row here");
     // A header, a rule, and a line for each variant.
     assert_eq!(troubleshooting().lines().count(), 2 + seen.len());
 }

@@ -46,6 +46,9 @@ fn wake(plan: &ProviderPlan, at: i64) -> String {
     }
 }
 
+/// Sentence, situation, second; effect, conditions, wake.
+type ProviderRow = (&'static str, Observed, i64, Option<Effect>, &'static str, &'static str);
+
 const GOOD: &str = "CredentialsValid=True/Authenticated WebhookReady=True/TokensLoaded Ready=True/Succeeded";
 
 #[test]
@@ -54,7 +57,7 @@ fn a_provider_is_ready_once_the_vendor_takes_its_token() {
     let no_credentials = with(provider(), |o| o.facts.credentials = Some(Err(missing(SecretUse::Credentials))));
     let no_token = with(provider(), |o| (o.facts.webhook, o.facts.probe) = (Some(Err(missing(SecretUse::Webhook))), Some(Ok(()))));
     let disabled = with(probed(Ok(())), |o| o.spec = provider_spec(json!({})));
-    let rows: Vec<(&str, Observed, i64, Option<Effect>, &str, &str)> = vec![
+    let rows: Vec<ProviderRow> = vec![
         ("Secrets are read first", with(provider(), |o| o.facts = Facts::default()), 0, Some(Effect::ReadSecrets), "", "OnChange"),
         ("all of them", with(provider(), |o| o.facts.webhook = None), 0, Some(Effect::ReadSecrets), "", "OnChange"),
         ("then the vendor is asked", provider(), 0, Some(Effect::Probe), "", "OnChange"),

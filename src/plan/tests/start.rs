@@ -370,3 +370,33 @@ fn a_nonce_that_is_on_record_is_never_acted_on() {
         assert!(plan.effect.is_none_or(|effect| !effect.is_unrepeatable()));
     }
 }
+
+#[test]
+fn a_run_adopted_without_a_record_of_what_was_sent_never_verifies() {
+    let mut o = fresh();
+    o.facts.attributes = Some(Ok(person()));
+    o.facts.looked = looked(vec![run("processing", json!({}))]);
+    let plan = verification::plan(&o, t(90));
+    assert_eq!(plan.status.workflow_run_id.as_deref(), Some("run-1"));
+    let mut judged = fresh();
+    judged.status = plan.status;
+    judged.facts.run = boxed("approved");
+    judged.facts.attributes = Some(Ok(person()));
+    let outcome = verification::plan(&judged, t(100)).status;
+    assert_eq!(outcome.phase, crate::api::Phase::Approved);
+    let verified = crate::api::find_condition(&outcome.conditions, crate::api::ConditionType::Verified).unwrap();
+    assert_eq!((format!("{:?}", verified.status).as_str(), verified.reason.as_str()), ("False", "AttributeChanged"));
+}
+
+#[test]
+fn the_vendors_answer_tells_the_environment() {
+    for (sandbox, environment) in [(json!(true), "Sandbox"), (json!(false), "Live"), (json!(null), "Sandbox")] {
+        let mut o = fresh();
+        o.facts.attributes = Some(Ok(person()));
+        o.status = verification::plan(&o, t(0)).status;
+        o.facts.applicant = Some(Ok(serde_json::from_value(json!({"id": APPLICANT, "sandbox": sandbox})).unwrap()));
+        o.nonce = "nonce-2".into();
+        let status = verification::plan(&o, t(1)).status;
+        assert_eq!(status.environment.map(|e| format!("{e:?}")).as_deref(), Some(environment));
+    }
+}

@@ -95,7 +95,7 @@ impl Run {
             created_at: rules::second(self.created_at),
             completed_at: self.completed_at.map(rules::second),
             sdk_token: self.sdk_token.clone(),
-            capture_url: format!("{base}/capture?token={}", self.sdk_token),
+            capture_url: format!("{base}/l/{}", self.link_id),
         }
     }
 

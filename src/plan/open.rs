@@ -1,0 +1,137 @@
+//! The rows of a run that is open: when to look at it, and what a look means.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use crate::{
+    api::{CaptureStatus, ConditionType, IdentityVerificationStatus, Phase, Reason, SecretRef},
+    onfido::model::WorkflowRun,
+};
+
+use super::{
+    ATTEMPT, Effect, Observed, VerificationPlan, Wake, conditions,
+    schedule::{Pace, after, next_look},
+    turn::{halted, names_of, noted, nothing, notice_of, perform, read_run, refused, submission_noted, suspended},
+    verdict,
+};
+
+/// The run is open: look when it is time or when the vendor rings, and believe only what is read.
+pub(super) fn running(o: &Observed, now: Timestamp) -> VerificationPlan {
+    match &o.facts.run {
+        Some(Err(failure)) => refused(o, now, failure),
+        Some(Ok(run)) => match verdict::is_ours(run, &o.status, &o.tag) {
+            Err(failure) => refused(o, now, &failure),
+            Ok(()) => match verdict::phase_of(&run.status) {
+                Some(phase) if phase.is_final() => outcome(o, now, run, phase),
+                phase => still_open(o, now, run, phase.unwrap_or(o.status.phase)),
+            },
+        },
+        None if halted(o) => suspended(o, now),
+        None if o.status.unanswered().is_some() || due(o, &o.status, now) <= now => match read_run(o) {
+            Ok(effect) => perform(o, effect),
+            Err(failure) => refused(o, now, &failure),
+        },
+        None => acknowledged(o, now, due(o, &o.status, now)),
+    }
+}
+
+/// The vendor still works, or waits: note what it says.
+fn still_open(o: &Observed, now: Timestamp, run: &WorkflowRun, phase: Phase) -> VerificationPlan {
+    let mut plan = nothing(o);
+    if let (Phase::AwaitingInput, None, Some(token)) = (phase, &o.facts.capture, &run.sdk_token) {
+        plan.effect = Some(Effect::WriteCaptureSecret { run: run.id.clone(), token: token.clone(), restore: o.status.capture.is_some() });
+        return plan;
+    }
+    noted(o, &mut plan.status, run);
+    plan.status.phase = phase;
+    capture_noted(o, now, &mut plan);
+    plan.wake = Wake::At(due_after_look(o, &plan.status, now));
+    plan
+}
+
+/// The vendor has spoken: judge it by the basis and by the values as they are now.
+pub(super) fn outcome(o: &Observed, now: Timestamp, run: &WorkflowRun, phase: Phase) -> VerificationPlan {
+    let Some(basis) = &o.status.basis else { return nothing(o) };
+    let Some(attributes) = &o.facts.attributes else { return perform(o, Effect::ReadAttributes { names: names_of(o) }) };
+    let attributes = match attributes {
+        Ok(attributes) => attributes,
+        Err(failure) => return refused(o, now, failure),
+    };
+    let mut plan = nothing(o);
+    let mut results = verdict::results(run, basis);
+    let verified = verdict::judge(phase, basis, &mut results, &verdict::changed(basis, attributes));
+    noted(o, &mut plan.status, run);
+    plan.status.phase = phase;
+    plan.status.attributes = results;
+    plan.status.completed_at = Some(Time(now));
+    conditions::say(&mut plan.status, o.generation, now, None, Some(verified));
+    plan
+}
+
+/// Nothing is due but to acknowledge the spec. A finalize alone is acknowledged by the look that it asks for.
+pub(super) fn acknowledged(o: &Observed, now: Timestamp, wake: Timestamp) -> VerificationPlan {
+    let mut plan = nothing(o);
+    plan.wake = Wake::At(wake);
+    // In review no finalize asks for a look.
+    let finalize_pending = submitted(o).is_some() && o.status.submitted_at.is_none() && o.status.phase != Phase::InReview;
+    if conditions::suspended(&o.status) || (o.status.observed_generation != Some(o.generation) && !finalize_pending) {
+        submission_noted(o, &mut plan.status);
+        conditions::acknowledge(&mut plan.status, o.generation, now);
+    }
+    plan
+}
+
+/// Notes what became of the Secret, and says all conditions. A Secret that is not ours holds no token of ours.
+pub(super) fn capture_noted(o: &Observed, now: Timestamp, plan: &mut VerificationPlan) {
+    let mut trouble = None;
+    match &o.facts.capture {
+        Some(Ok(name)) => {
+            let expires_at = plan.status.started_at.as_ref().map(|began| Time(after(began.0, o.timing.sdk_token_lifetime)));
+            plan.status.capture = Some(CaptureStatus { secret_ref: SecretRef { name: name.clone() }, expires_at });
+        }
+        Some(Err(failure)) => {
+            plan.status.capture = None;
+            plan.notices.extend(notice_of(o, failure));
+            trouble = Some(failure);
+        }
+        None => {}
+    }
+    conditions::say(&mut plan.status, o.generation, now, trouble, None);
+}
+
+/// When the run must be looked at next, as far as is recorded.
+pub(super) fn due(o: &Observed, status: &IdentityVerificationStatus, now: Timestamp) -> Timestamp {
+    due_since(o, status, now, o.memory.last_look)
+}
+
+/// The same, right after a look.
+fn due_after_look(o: &Observed, status: &IdentityVerificationStatus, now: Timestamp) -> Timestamp {
+    due_since(o, status, now, Some(now))
+}
+
+fn due_since(o: &Observed, status: &IdentityVerificationStatus, now: Timestamp, last_look: Option<Timestamp>) -> Timestamp {
+    let began = status.started_at.as_ref().map_or(now, |t| t.0);
+    let submitted = status.submitted_at.as_ref().map(|t| t.0).or(submitted(o));
+    let (pace, anchor) = match (status.phase, submitted) {
+        (Phase::InReview, _) => (Pace::Slow, began),
+        (_, Some(submitted)) => (Pace::Eager, submitted),
+        (Phase::Processing, None) => (Pace::Eager, began.max(conditions::since(status, ConditionType::CaptureReady).unwrap_or(began))),
+        _ => (Pace::Slow, began),
+    };
+    let due = next_look(pace, anchor, last_look, o.jitter, &o.timing);
+    if troubled(status) { due.min(last_look.map_or(began, |look| after(look, o.timing.slow_retry))) } else { due }
+}
+
+/// Whether the last look met trouble, or a run that waits for the person came without its token: the next one is not an hour away.
+fn troubled(status: &IdentityVerificationStatus) -> bool {
+    use Reason as R;
+    let reason = |type_| conditions::recorded(status, type_).map(|(_, reason, _)| reason);
+    let usual = [R::Pending, R::AwaitingInput, R::Processing, R::InReview, R::OutcomeReported, R::Suspended];
+    reason(ConditionType::Completed).is_some_and(|reason| !usual.contains(&reason))
+        || matches!(reason(ConditionType::CaptureReady), Some(R::SecretConflict | R::SecretRefused | R::UnexpectedAnswer))
+}
+
+/// When the finalize was first seen, as far as this process remembers.
+fn submitted(o: &Observed) -> Option<Timestamp> {
+    o.memory.submission_seen.filter(|_| o.spec.submitted_attempt >= ATTEMPT)
+}

@@ -1,0 +1,82 @@
+//! The rows of a recorded outcome. It changes only for the worse.
+
+use jiff::Timestamp;
+
+use crate::{
+    api::{AttributeResult, AttributeVerdict, Basis, ConditionStatus, ConditionType, Phase, Reason},
+    onfido::model::WorkflowRun,
+};
+
+use super::{
+    Attributes, Effect, Notice, NoticeKind, Observed, Plan, VerificationPlan, conditions,
+    turn::{halted, names_of, noted, nothing, perform, read_run, submission_noted, wake_after},
+    verdict,
+};
+
+/// The outcome is recorded. It changes only for the worse: a value that changed since, or an approval the vendor took back.
+pub(super) fn settled(o: &Observed, now: Timestamp) -> VerificationPlan {
+    let acknowledged = o.status.observed_generation == Some(o.generation);
+    let rung = o.status.unanswered().is_some() && !halted(o); // while suspended the bell waits, an edit does not
+    if acknowledged && !rung {
+        return nothing(o);
+    }
+    let Some(basis) = &o.status.basis else { return nothing(o) };
+    let attributes = match &o.facts.attributes {
+        None => return perform(o, Effect::ReadAttributes { names: names_of(o) }),
+        // An edit is acknowledged only when it was judged: nobody may take an old verdict for a new one.
+        Some(Err(failure)) => return Plan { wake: wake_after(o, now, failure), ..nothing(o) },
+        Some(Ok(attributes)) => attributes,
+    };
+    if !rung {
+        return confirm(o, now, basis, attributes, None);
+    }
+    let trouble = match &o.facts.run {
+        None => match read_run(o) {
+            Ok(effect) => return perform(o, effect),
+            Err(failure) => failure,
+        },
+        Some(Err(failure)) => failure.clone(),
+        Some(Ok(run)) => match verdict::is_ours(run, &o.status, &o.tag) {
+            Ok(()) => return confirm(o, now, basis, attributes, Some(run)),
+            Err(failure) => failure,
+        },
+    };
+    // The edit is judged by the outcome on record; the bell waits.
+    let judged = if acknowledged { nothing(o) } else { confirm(o, now, basis, attributes, None) };
+    Plan { wake: wake_after(o, now, &trouble), ..judged }
+}
+
+/// Judges a recorded outcome again, by the run if it was read, and by the values as they are now.
+fn confirm(o: &Observed, now: Timestamp, basis: &Basis, attributes: &Attributes, run: Option<&WorkflowRun>) -> VerificationPlan {
+    let mut plan = nothing(o);
+    let before = conditions::recorded(&o.status, ConditionType::Verified);
+    let was_revoked = matches!(before, Some((_, Reason::Revoked, _)));
+    let was_verified = matches!(before, Some((ConditionStatus::True, _, _)));
+    let mut results = o.status.attributes.clone();
+    let mut revoked = was_revoked;
+    if let Some(run) = run {
+        noted(o, &mut plan.status, run);
+        if o.status.phase == Phase::Approved {
+            let fresh = verdict::results(run, basis);
+            // By the vendor's words alone: a value that is changed at the moment must not hide that they are worse.
+            let stands =
+                |results: &[AttributeResult]| verdict::judge(Phase::Approved, basis, &mut results.to_vec(), &[]).0 == ConditionStatus::True;
+            revoked |= verdict::phase_of(&run.status) != Some(Phase::Approved) || (stands(&results) && !stands(&fresh));
+            for old in results.iter_mut().filter(|old| old.result == AttributeVerdict::Clear) {
+                old.result = fresh.iter().find(|new| new.name == old.name).map_or(AttributeVerdict::NotCompared, |new| new.result);
+            }
+        }
+    }
+    let mut verified = verdict::judge(o.status.phase, basis, &mut results, &verdict::changed(basis, attributes));
+    if revoked {
+        results.iter_mut().for_each(|result| result.verified = false);
+        verified = (ConditionStatus::False, Reason::Revoked, "the vendor does not stand by its approval any more".into());
+    }
+    if was_verified && verified.0 != ConditionStatus::True {
+        plan.notices.push(Notice { kind: NoticeKind::Revoked, message: verified.2.clone() });
+    }
+    plan.status.attributes = results;
+    submission_noted(o, &mut plan.status);
+    conditions::say(&mut plan.status, o.generation, now, None, Some(verified));
+    plan
+}

@@ -1,0 +1,201 @@
+//! The rows before a run is on record: the two intents, what came of them, and the adoption of a run that was found.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use crate::{
+    api::{Basis, Environment, Operation, OperationKind, Phase},
+    onfido::model::{Applicant, ApplicantId, NewWorkflowRun, WorkflowId, WorkflowRun},
+};
+
+use super::{
+    ATTEMPT, Effect, Failure, Fence, Looked, Notice, NoticeKind, Observed, Plan, Provider, VerificationPlan, Wake, conditions,
+    open::{capture_noted, due},
+    request::{Accepted, Ready, acceptable},
+    schedule::between,
+    turn::{look, nothing, perform, refused},
+    verdict,
+};
+
+/// The key of digests that agree with no value.
+const NO_KEY: &str = "none";
+
+/// Nothing is recorded at the vendor, or only the applicant: check what is asked for, then begin.
+pub(super) fn request(o: &Observed, now: Timestamp) -> VerificationPlan {
+    let accepted = match acceptable(o) {
+        Err(failure) => return refused(o, now, &failure),
+        Ok(Accepted::Unread(names)) => return perform(o, Effect::ReadAttributes { names }),
+        Ok(Accepted::Read(accepted)) => accepted,
+    };
+    let accepted = match as_sent(o, accepted) {
+        Ok(accepted) => accepted,
+        Err(failure) => return refused(o, now, &failure),
+    };
+    // The operator was down, etcd was restored, or the vendor refused before: a run of ours may exist that nothing here speaks of.
+    let may_exist = o.status.applicant_id.is_some() || between(o.created_at, now) >= o.timing.look_first_after;
+    match &o.facts.looked {
+        None if may_exist => return perform(o, look(o)),
+        Some(Err(failure)) => return refused(o, now, failure),
+        Some(Ok(looked)) if !looked.applicant_known => return refused(o, now, &Failure::AccountChanged),
+        Some(Ok(looked)) if !looked.runs.is_empty() => {
+            let mut found = o.clone();
+            found.status.basis = Some(match o.status.basis {
+                Some(_) => accepted.basis,
+                // What was sent is not on record (etcd was restored): today's values must not be believed to be it.
+                None => Basis { key_id: NO_KEY.into(), ..accepted.basis },
+            });
+            let plan = adopt(&found, now, looked);
+            return if plan.effect.is_some() { perform_only(o, plan) } else { plan };
+        }
+        None | Some(Ok(_)) => {}
+    }
+    match ApplicantId::parse(o.status.applicant_id.clone().unwrap_or_default()) {
+        Ok(applicant) => intend_run(o, now, applicant, accepted.basis),
+        Err(_) => intend_applicant(o, now, accepted, 0),
+    }
+}
+
+/// Where the applicant exists, the verdict rests on what was sent with it: other values must not be believed on its account, nor paid for.
+fn as_sent(o: &Observed, mut accepted: Ready) -> Result<Ready, Failure> {
+    let (Some(_), Some(sent), Some(Ok(now))) = (&o.status.applicant_id, &o.status.basis, &o.facts.attributes) else { return Ok(accepted) };
+    let changed = verdict::changed(sent, now);
+    if !changed.is_empty() {
+        return Err(Failure::AttributeChanged { names: changed.into_iter().map(str::to_owned).collect() });
+    }
+    accepted.basis.attributes.clone_from(&sent.attributes);
+    accepted.basis.key_id.clone_from(&sent.key_id);
+    Ok(accepted)
+}
+
+/// Records the intent to create the applicant, then creates it.
+pub(super) fn intend_applicant(o: &Observed, now: Timestamp, accepted: Ready, tries: u32) -> VerificationPlan {
+    let mut plan = nothing(o);
+    plan.fence = fence_of_intent(o);
+    plan.status.attempt = Some(ATTEMPT);
+    plan.status.environment = Some(environment(o));
+    plan.status.basis = Some(accepted.basis);
+    plan.status.next_check_at = None;
+    plan.status.operation = Some(intent(o, now, OperationKind::CreateApplicant, tries));
+    conditions::say(&mut plan.status, o.generation, now, None, None);
+    plan.effect = Some(Effect::CreateApplicant { nonce: o.nonce.clone(), applicant: accepted.applicant });
+    plan
+}
+
+/// The applicant exists: records it together with the intent to start the run, in one write, then starts it.
+pub(super) fn applicant_created(o: &Observed, now: Timestamp, applicant: &Applicant) -> VerificationPlan {
+    let mut recorded = o.clone();
+    recorded.status.applicant_id = Some(applicant.id.as_str().to_owned());
+    // The answer knows better than the token's prefix where it was created.
+    match applicant.sandbox {
+        Some(true) => recorded.status.environment = Some(Environment::Sandbox),
+        Some(false) => recorded.status.environment = Some(Environment::Live),
+        None => {}
+    }
+    match o.status.basis.clone() {
+        Some(basis) => intend_run(&recorded, now, applicant.id.clone(), basis),
+        None => nothing(o), // an intent is never recorded without its basis
+    }
+}
+
+/// Records the intent to start the run, then starts it.
+fn intend_run(o: &Observed, now: Timestamp, applicant: ApplicantId, basis: Basis) -> VerificationPlan {
+    let mut plan = nothing(o);
+    let Ok(workflow) = WorkflowId::parse(basis.workflow_id.clone()) else {
+        return refused(o, now, &Failure::RequestRefused { fields: vec!["workflow_id".into()] });
+    };
+    plan.fence = fence_of_intent(o);
+    plan.status.basis = Some(basis);
+    plan.status.operation = Some(intent(o, now, OperationKind::StartRun, 0));
+    conditions::say(&mut plan.status, o.generation, now, None, None);
+    plan.effect = Some(start_run(o, applicant, workflow));
+    plan
+}
+
+/// The vendor's request for the one run of this attempt.
+pub(super) fn start_run(o: &Observed, applicant_id: ApplicantId, workflow_id: WorkflowId) -> Effect {
+    let run = NewWorkflowRun { workflow_id, applicant_id, tags: vec![o.tag.clone()], customer_user_id: o.spec.subject.clone() };
+    Effect::StartRun { nonce: o.nonce.clone(), run }
+}
+
+/// Runs with our tag were found: the oldest of ours is the one, the rest are reported. If none is ours nothing is begun beside them.
+pub(super) fn adopt(o: &Observed, now: Timestamp, looked: &Looked) -> VerificationPlan {
+    let mut found = o.clone();
+    found.status.attempt = Some(ATTEMPT);
+    found.status.environment.get_or_insert(environment(o));
+    if found.status.applicant_id.is_none() {
+        found.status.applicant_id = oldest(looked.runs.iter()).map(|run| run.applicant_id.as_str().to_owned());
+    }
+    let ours = |run: &&WorkflowRun| verdict::is_ours(run, &found.status, &o.tag).is_ok();
+    let Some(run) = oldest(looked.runs.iter().filter(ours)) else {
+        return refused(o, now, &Failure::UnexpectedAnswer { what: "a run with our tag is of another applicant or workflow" });
+    };
+    let plan = started(&found, now, run, beside(run, &looked.runs));
+    if plan.effect.is_some() { perform_only(o, plan) } else { plan }
+}
+
+/// The Secret is written before anything is recorded.
+fn perform_only(o: &Observed, plan: VerificationPlan) -> VerificationPlan {
+    Plan { effect: plan.effect, ..nothing(o) }
+}
+
+/// The run that was created first.
+pub(super) fn oldest<'a>(runs: impl Iterator<Item = &'a WorkflowRun>) -> Option<&'a WorkflowRun> {
+    runs.min_by_key(|run| (run.created_at.unwrap_or(Timestamp::MAX), run.id.as_str()))
+}
+
+/// Reports every run but the one that is used.
+pub(super) fn beside(used: &WorkflowRun, all: &[WorkflowRun]) -> Vec<Notice> {
+    let message =
+        |other: &str| format!("run {other} exists beside {}, which is used; it was paid for and cannot be cancelled", used.id.as_str());
+    let others = all.iter().filter(|other| other.id != used.id);
+    others.map(|other| Notice { kind: NoticeKind::ExtraRun, message: message(other.id.as_str()) }).collect()
+}
+
+/// The run exists: the SDK token goes into the Secret, then the run goes on record.
+pub(super) fn started(o: &Observed, now: Timestamp, run: &WorkflowRun, notices: Vec<Notice>) -> VerificationPlan {
+    let phase = verdict::phase_of(&run.status).unwrap_or(Phase::Processing);
+    let waits = phase == Phase::AwaitingInput;
+    let mut plan = nothing(o);
+    if let (true, None, Some(token)) = (waits, &o.facts.capture, &run.sdk_token) {
+        plan.effect = Some(Effect::WriteCaptureSecret { run: run.id.clone(), token: token.clone(), restore: false });
+        return plan;
+    }
+    plan.fence = match &o.status.operation {
+        Some(operation) => Fence::Operation(operation.nonce.clone()),
+        None => Fence::Version,
+    };
+    plan.notices = notices;
+    let began = run.created_at.map_or(now, |created| created.min(now));
+    let status = &mut plan.status;
+    status.operation = None;
+    status.next_check_at = None;
+    status.workflow_run_id = Some(run.id.as_str().to_owned());
+    status.workflow_version_id = run.workflow_version_id;
+    status.dashboard_url.clone_from(&run.dashboard_url);
+    status.vendor_status = Some(run.status.as_str().to_owned());
+    status.started_at = Some(Time(began));
+    // Even a run that comes back approved is only believed once it is read.
+    status.phase = if phase.is_final() { Phase::Processing } else { phase };
+    capture_noted(o, now, &mut plan);
+    plan.wake = if phase.is_final() { Wake::At(now) } else { Wake::At(due(o, &plan.status, now)) };
+    plan
+}
+
+pub(super) fn intent(o: &Observed, now: Timestamp, kind: OperationKind, tries: u32) -> Operation {
+    Operation { kind, nonce: o.nonce.clone(), started_at: Time(now), tries, looks: 0, absent_since: None }
+}
+
+/// An intent replaces the operation it follows, or, where there is none, needs the whole object unchanged.
+fn fence_of_intent(o: &Observed) -> Fence {
+    match &o.status.operation {
+        Some(operation) => Fence::Operation(operation.nonce.clone()),
+        None => Fence::Version,
+    }
+}
+
+pub(super) fn environment(o: &Observed) -> Environment {
+    match &o.provider {
+        Provider::Found { environment, .. } => *environment,
+        Provider::Missing => Environment::Unknown,
+    }
+}

@@ -1,0 +1,113 @@
+//! What every row can say: nothing to do, one thing to do, something in the way, everything stopped.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use crate::{
+    api::{Environment, IdentityVerificationStatus},
+    onfido::model::{ApplicantId, WorkflowRun, WorkflowRunId},
+};
+
+use super::{
+    ATTEMPT, Effect, Failure, Fence, Notice, NoticeKind, Observed, Plan, Provider, Retry, VerificationPlan, Wake, conditions,
+    request::provider_missing, schedule::after,
+};
+
+/// How many answered deliveries are remembered.
+const ANSWERED: usize = 8;
+
+/// Nothing to do until something changes.
+pub(super) fn nothing(o: &Observed) -> VerificationPlan {
+    Plan { status: o.status.clone(), fence: Fence::Fields, effect: None, notices: vec![], wake: Wake::OnChange }
+}
+
+/// One thing to do, with nothing to record before it.
+pub(super) fn perform(o: &Observed, effect: Effect) -> VerificationPlan {
+    Plan { effect: Some(effect), ..nothing(o) }
+}
+
+/// Something stands in the way: say what, and try again as its rule says.
+pub(super) fn refused(o: &Observed, now: Timestamp, failure: &Failure) -> VerificationPlan {
+    let mut plan = nothing(o);
+    conditions::say(&mut plan.status, o.generation, now, Some(failure), None);
+    plan.wake = wake_after(o, now, failure);
+    plan.notices.extend(notice_of(o, failure));
+    plan
+}
+
+/// When to try again after a failure.
+pub(super) fn wake_after(o: &Observed, now: Timestamp, failure: &Failure) -> Wake {
+    match failure.rule().retry {
+        Retry::OnChange => Wake::OnChange,
+        Retry::Backoff | Retry::AsTold(None) => Wake::Backoff,
+        Retry::Slowly => Wake::At(after(now, o.timing.slow_retry)),
+        Retry::AsTold(Some(wait)) => Wake::At(after(now, wait)),
+    }
+}
+
+/// What a person must see of a failure, unless it is on record already.
+pub(super) fn notice_of(o: &Observed, failure: &Failure) -> Option<Notice> {
+    let rule = failure.rule();
+    let told = o.status.conditions.iter().any(|c| c.reason == rule.reason.as_str());
+    (rule.event && !told).then(|| Notice { kind: NoticeKind::Refused, message: failure.message() })
+}
+
+/// `suspend` stops everything, and says so.
+pub(super) fn suspended(o: &Observed, now: Timestamp) -> VerificationPlan {
+    let mut plan = nothing(o);
+    let by = if o.spec.suspend { "spec.suspend is true" } else { "the provider is suspended" };
+    conditions::suspend(&mut plan.status, o.generation, now, by);
+    plan
+}
+
+/// Whether calls to the vendor are stopped.
+pub(super) fn halted(o: &Observed) -> bool {
+    o.spec.suspend || matches!(&o.provider, Provider::Found { spec, .. } if spec.suspend)
+}
+
+/// Reads the run, if this is still the vendor's environment that it lives in.
+pub(super) fn read_run(o: &Observed) -> Result<Effect, Failure> {
+    let Provider::Found { environment: here, .. } = &o.provider else { return Err(provider_missing(o)) };
+    let known = |environment: &Environment| *environment != Environment::Unknown;
+    if o.status.environment.filter(known).is_some_and(|there| known(here) && there != *here) {
+        return Err(Failure::AccountChanged);
+    }
+    match WorkflowRunId::parse(o.status.workflow_run_id.clone().unwrap_or_default()) {
+        Ok(run) => Ok(Effect::ReadRun { run, applicant: applicant(o) }),
+        Err(_) => Err(Failure::UnexpectedAnswer { what: "the recorded run has no proper id" }),
+    }
+}
+
+/// Finds our run at the vendor.
+pub(super) fn look(o: &Observed) -> Effect {
+    Effect::LookForRun { applicant: applicant(o), tag: o.tag.clone() }
+}
+
+/// The applicant, once recorded.
+pub(super) fn applicant(o: &Observed) -> Option<ApplicantId> {
+    ApplicantId::parse(o.status.applicant_id.clone()?).ok()
+}
+
+/// Notes what a look at the vendor says beside its phase, and which delivery it answers: the one seen before the look.
+pub(super) fn noted(o: &Observed, status: &mut IdentityVerificationStatus, run: &WorkflowRun) {
+    status.vendor_status = Some(run.status.as_str().to_owned());
+    if run.dashboard_url.is_some() {
+        status.dashboard_url.clone_from(&run.dashboard_url);
+    }
+    if let Some(digest) = o.status.unanswered() {
+        status.answered_notifications.insert(0, digest.to_owned());
+        status.answered_notifications.truncate(ANSWERED);
+    }
+    submission_noted(o, status);
+}
+
+pub(super) fn submission_noted(o: &Observed, status: &mut IdentityVerificationStatus) {
+    if o.spec.submitted_attempt >= ATTEMPT && status.submitted_at.is_none() {
+        status.submitted_at = o.memory.submission_seen.map(Time);
+    }
+}
+
+/// The attributes the basis speaks of.
+pub(super) fn names_of(o: &Observed) -> Vec<String> {
+    o.status.basis.iter().flat_map(|basis| basis.attributes.iter().map(|attribute| attribute.name.clone())).collect()
+}

@@ -1,0 +1,148 @@
+//! The command line as a person meets it: one clear line, an exit code, no backtrace; and how the operator ends.
+
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+use onfido_operator::simulator::admin::{Fault, FaultKind, Operation};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::json;
+
+use crate::support::{
+    control_plane::{control_plane, namespace},
+    operator::{Operator, PATIENCE, Run, Scene, install},
+};
+
+/// The binary alone: nothing of this machine's own configuration.
+fn run(args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_onfido-operator"));
+    command.args(args).env_clear().env("HOME", "/nonexistent").env("RUST_BACKTRACE", "1").output().unwrap()
+}
+
+/// One line that says this, and nothing else.
+#[track_caller]
+fn refused(args: &[&str], code: i32, parts: &[&str]) {
+    let Output { status, stdout, stderr } = run(args);
+    let (stdout, stderr) = (String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap());
+    assert_eq!(status.code(), Some(code), "{args:?}: {stderr}");
+    assert!(stdout.is_empty() && stderr.lines().count() == 1 && stderr.starts_with("error: "), "{args:?}: {stdout}{stderr}");
+    for part in parts {
+        assert!(stderr.contains(part), "{args:?}: {part:?} is not in {stderr:?}");
+    }
+    for never in ["panicked", "backtrace", "src/"] {
+        assert!(!stderr.contains(never), "{args:?}: {stderr}");
+    }
+}
+
+#[test]
+fn what_cannot_be_understood_is_said_in_one_line() {
+    refused(&["run", "--kubeconfg", "x"], 2, &["unexpected argument '--kubeconfg'", "'--kubeconfig'", "--help"]);
+    refused(&["nonsense"], 2, &["unrecognized subcommand 'nonsense'"]);
+    refused(&["run", "--webhook-listen", "somewhere"], 2, &["--webhook-listen", "somewhere"]);
+    refused(&["run", "--log-level", "loud"], 2, &["--log-level", "loud"]);
+    refused(&["run", "--log-format", "xml"], 2, &["--log-format", "text, json"]);
+    refused(&["crds", "pods"], 1, &["onfidoproviders or identityverifications"]);
+    for endpoint in ["EU", "XX=http://localhost", "EU=ftp://localhost", "EU=", "EU=http://user:pass@localhost"] {
+        refused(&["run", "--onfido-endpoint", endpoint], 2, &["--onfido-endpoint"]);
+    }
+    for url in ["", "localhost", "ftp://localhost", "http://localhost?x=1"] {
+        refused(&["run", "--webhook-public-url", url], 2, &["--webhook-public-url", "http"]);
+    }
+    for factor in ["0", "-1", "NaN", "inf", "1e9", "1e-30", "fast"] {
+        refused(&["run", &format!("--time-scale={factor}")], 2, &["--time-scale", "above 0"]);
+    }
+}
+
+#[test]
+fn a_kubeconfig_that_cannot_be_used_is_named_and_never_quoted() {
+    let folder = std::env::temp_dir().join(format!("onfido-operator-cli-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_string_lossy().into_owned()
+    };
+    let listen = ["run", "--webhook-listen", "127.0.0.1:0", "--health-listen", "127.0.0.1:0"];
+    let with = |kubeconfig: &str, parts: &[&str]| {
+        refused(&[&listen[..], &["--kubeconfig", kubeconfig]].concat(), 1, &[&[kubeconfig], parts].concat());
+    };
+    with("/nonexistent/kubeconfig", &["cannot be read", "No such file"]);
+    with(&folder.to_string_lossy(), &["cannot be read"]);
+    for text in ["token: canary: [", "just canary text", "users:\n- name: a\n  user: canary\n"] {
+        let path = file("malformed", text);
+        with(&path, &["is not a kubeconfig"]);
+        let said = run(&[&listen[..], &["--kubeconfig", &path]].concat()).stderr;
+        assert!(!String::from_utf8(said).unwrap().contains("canary"));
+    }
+    with(&file("empty", "{}"), &["context"]);
+    refused(&listen, 1, &["no Pod credentials", "no kubeconfig"]);
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn a_port_in_use_is_named() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    refused(&["run", "--webhook-listen", &address], 1, &["webhook", &address, "in use"]);
+    refused(&["run", "--webhook-listen", "127.0.0.1:0", "--health-listen", &address], 1, &["health", &address, "in use"]);
+    refused(&["simulator", "--listen", &address], 1, &[&address, "in use"]);
+}
+
+#[test]
+fn help_and_version_are_answers_not_errors() {
+    for args in [&["--help"][..], &["run", "--help"], &["simulator", "--help"], &["crds", "--help"], &["help", "run"]] {
+        let Output { status, stdout, stderr } = run(args);
+        let text = String::from_utf8(stdout).unwrap();
+        assert!(status.success() && stderr.is_empty() && text.contains("Usage: onfido-operator"), "{args:?}");
+        assert!(!text.contains("time-scale") && !text.contains("only-namespace"), "what is for tests is hidden");
+    }
+    let version = run(&["--version"]);
+    assert_eq!(String::from_utf8(version.stdout).unwrap(), format!("onfido-operator {}\n", env!("CARGO_PKG_VERSION")));
+    assert_eq!(run(&[]).status.code(), Some(2), "nothing asked for");
+}
+
+/// Sends SIGTERM and waits for the end: how it ended, and after how long.
+async fn terminate(operator: &mut Operator) -> (Option<i32>, Duration) {
+    let since = Instant::now();
+    kill_process(Pid::from_raw(operator.child.id().try_into().unwrap()).unwrap(), Signal::TERM).unwrap();
+    loop {
+        if let Some(status) = operator.child.exited().unwrap() {
+            return (status.code(), since.elapsed());
+        }
+        assert!(since.elapsed() < PATIENCE, "still there; its log:\n{}", operator.logged());
+        tokio::time::sleep(Duration::from_millis(5)).await; // nothing tells of another process's end
+    }
+}
+
+#[tokio::test]
+async fn an_idle_operator_ends_at_once_when_told_to() {
+    let control_plane = control_plane().await;
+    install(control_plane).await;
+    let only = Some(namespace(control_plane, "idle").await);
+    let mut operator = Operator::start(control_plane, &Run { only, ..Run::default() }).await;
+    let (code, after) = terminate(&mut operator).await;
+    assert_eq!(code, Some(0), "{}", operator.logged());
+    assert!(after < Duration::from_secs(3), "{after:?}");
+}
+
+#[tokio::test]
+async fn a_paid_call_under_way_is_finished_and_recorded_before_the_end() {
+    let control_plane = control_plane().await;
+    install(control_plane).await;
+    let scene = Scene::bare(control_plane, "term").await;
+    let only = Some(scene.namespace.clone());
+    let mut operator = Operator::start(control_plane, &Run { only, ..Run::default() }).await;
+    scene.provider(json!({})).await;
+    let fault = Fault::once(Operation::CreateWorkflowRun, &scene.account, FaultKind::Delay { ms: 2000 });
+    scene.simulator.fault(&fault).await.unwrap();
+    scene.verification("person", json!({})).await;
+    scene.until_asked(Operation::CreateWorkflowRun).await;
+    let (code, _) = terminate(&mut operator).await;
+    assert_eq!(code, Some(0), "{}", operator.logged());
+    let status = scene.verifications().get("person").await.unwrap().status.unwrap();
+    let paid = scene.ledger(Operation::CreateWorkflowRun).await;
+    assert_eq!((paid.len(), paid[0].status), (1, Some(201)), "answered, not cut off");
+    assert_eq!(status.workflow_run_id, paid[0].run_id);
+    assert!(status.operation.is_none());
+    let secret = scene.secrets().get(&status.capture.unwrap().secret_ref.name).await.unwrap();
+    assert!(secret.data.unwrap().contains_key("sdk_token"));
+}

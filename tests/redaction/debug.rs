@@ -1,0 +1,90 @@
+//! No type that holds a secret or personal data shows it by `{:?}`.
+
+use std::sync::Arc;
+
+use kube::core::Status;
+use onfido_operator::{
+    api::{Environment, IdentityVerification},
+    controller::Trouble,
+    onfido::{
+        client::{Client, Endpoint, Timeouts, Transport},
+        limiter::Limiter,
+        model::{ApplicantField, NewApplicant, WorkflowRun},
+        secret::{ApiToken, Personal, SdkToken, WebhookToken},
+    },
+    plan::{Attributes, Effect, Facts, Given, Looked, Memory, Observed, Provider, Receipt, Timing},
+};
+use serde_json::json;
+
+use super::needles::{Needle, none_in};
+
+const CANARY: &str = "Canary-Bird";
+
+#[test]
+fn nothing_that_holds_them_prints_them() {
+    onfido_operator::dev::install_crypto();
+    let token = ApiToken::from_secret_bytes(format!("api_live.{CANARY}").as_bytes()).unwrap();
+    let webhook = WebhookToken::from_secret_bytes(format!("{CANARY}-{CANARY}").as_bytes()).unwrap();
+    let limiter = Arc::new(Limiter::new(60.try_into().unwrap()));
+    let transport = Transport::new(Timeouts::default()).unwrap();
+    let client = Client::new(transport, Endpoint::parse("http://127.0.0.1:1").unwrap(), &token, limiter);
+    let mut applicant = NewApplicant::default();
+    applicant.set(ApplicantField::FirstName, Personal::new(CANARY));
+    let run: WorkflowRun = serde_json::from_value(json!({
+        "id": "r", "workflow_id": "5c1d9b0e-6f0e-4c52-9d3f-0f5f0a3c9b11", "applicant_id": "a", "status": CANARY, "sdk_token": CANARY,
+        "output": { "name": CANARY }, "reasons": [CANARY], "error": { "type": CANARY, "message": CANARY }, "dashboard_url": CANARY,
+        "link": { "url": CANARY }, "tags": [CANARY], "customer_user_id": CANARY,
+    }))
+    .unwrap();
+    let object: IdentityVerification = serde_json::from_value(json!({
+        "apiVersion": "onfido-operator.dev/v1alpha1", "kind": "IdentityVerification", "metadata": { "name": "person" },
+        "spec": { "providerRef": { "name": "onfido" }, "subject": "s", "attributes": [{ "name": "given_name", "value": CANARY }] },
+    }))
+    .unwrap();
+    let given = Given { name: "given_name".into(), value: Personal::new(CANARY), digest: "d".into() };
+    let attributes = Attributes { key_id: "k".into(), given: vec![given], unreadable: vec![] };
+    let facts = Facts {
+        attributes: Some(Ok(attributes.clone())),
+        looked: Some(Ok(Looked { applicant_known: true, runs: vec![run.clone()] })),
+        started: Some(Ok(Box::new(run.clone()))),
+        run: Some(Ok(Box::new(run.clone()))),
+        ..Facts::default()
+    };
+    let observed = Observed {
+        namespace: "shop".into(),
+        generation: 1,
+        created_at: jiff::Timestamp::UNIX_EPOCH,
+        deleting: false,
+        spec: object.spec.clone(),
+        status: Default::default(),
+        provider: Provider::Missing,
+        tag: "t".into(),
+        nonce: "n".into(),
+        jitter: 0.0,
+        memory: Memory::default(),
+        facts,
+        timing: Timing::default(),
+    };
+    let refused = || kube::Error::Api(Status { code: 403, ..Status::failure(&format!("denied: {CANARY}"), "Forbidden") }.boxed());
+    let sdk_token = SdkToken::new(CANARY);
+    let write = Effect::WriteCaptureSecret { run: run.id.clone(), token: sdk_token.clone(), restore: false };
+    let shown = [
+        format!("{token:?} {webhook:?} {sdk_token:?} {:?} {:?}", Personal::new(CANARY), token.environment()),
+        format!("{client:?}"),
+        format!("{applicant:?} {:?}", Effect::CreateApplicant { nonce: "n".into(), applicant: applicant.clone() }),
+        format!("{run:?} {:?} {write:?}", Receipt::RunRead(Box::new(run.clone()))),
+        format!("{:?} {:?}", object.spec, object),
+        format!("{attributes:?} {:?}", Receipt::Attributes(attributes.clone())),
+        format!("{observed:?}"),
+        format!("{0:?} {0}", Trouble::kube("write the status")(refused())),
+        format!("{:?}", Environment::Live),
+    ];
+    let needle = Needle::new("a canary", CANARY);
+    for (number, text) in shown.iter().enumerate() {
+        none_in(std::slice::from_ref(&needle), &format!("text {number}"), text);
+        none_in(std::slice::from_ref(&needle), &format!("text {number}, of bytes"), &text.replace(['[', ']'], ""));
+    }
+    // The very thing that is shown nowhere was there to be shown.
+    assert!(serde_json::to_string(&applicant).unwrap().contains(CANARY));
+    assert!(needle.is_in(&format!("{:?}", refused())));
+}
