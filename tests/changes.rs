@@ -71,19 +71,19 @@ async fn a_value_changed_in_the_spec_after_the_verdict_revokes_it_and_says_so_on
 async fn a_value_changed_in_its_secret_after_the_verdict_is_noticed_at_the_next_edit() {
     let scene = Scene::new("next").await;
     let scene = &scene;
-    let change = |name: &'static str, value: Option<&'static str>| async move {
+    let change = |name: &'static str, patch: serde_json::Value| async move {
         verified(scene, name, json!({})).await;
-        let patch = match value {
-            Some(value) => json!({ "stringData": { "birthdate": value } }),
-            None => json!({ "data": { "birthdate": null } }),
-        };
         scene.secrets().patch(name, &PatchParams::default(), &Patch::Merge(patch)).await.unwrap();
         scene.finalize(name).await;
         let done = scene.until_condition(name, ConditionType::Verified, "False", "AttributeChanged").await;
         assert_eq!(attributes(&done), [CLEAR[0], CLEAR[1], ("birthdate", V::Clear, false)], "{name}");
         scene.until_event(name, "Revoked").await;
     };
-    tokio::join!(change("changed", Some("1991-01-01")), change("removed", None));
+    tokio::join!(
+        change("changed", json!({ "stringData": { "birthdate": "1991-01-01" } })),
+        change("removed", json!({ "data": { "birthdate": null } })),
+        change("no-text", json!({ "data": { "birthdate": "/w==" } })),
+    );
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{
     Api,
-    api::{Patch, PatchParams},
+    api::{DeleteParams, Patch, PatchParams},
 };
 use onfido_operator::{api::ConditionType, simulator::admin::LedgerEntry};
 use serde_json::json;
@@ -65,6 +65,23 @@ async fn a_suspended_provider_calls_nobody_until_it_is_resumed() {
     scene.providers().patch("onfido", &PatchParams::default(), &patch).await.unwrap();
     scene.until_condition("open", ConditionType::Verified, "True", "Verified").await;
     scene.until_condition("new", ConditionType::CaptureReady, "True", "AwaitingInput").await;
+}
+
+#[tokio::test]
+async fn a_provider_deleted_and_created_again_delays_the_outcome_and_loses_nothing() {
+    let scene = Scene::new("gone").await;
+    let (open, settled) = tokio::join!(scene.awaiting("open", json!({})), scene.awaiting("settled", json!({})));
+    scene.decide(&settled, "approved", json!({})).await;
+    scene.until_condition("settled", ConditionType::Verified, "True", "Verified").await;
+    scene.providers().delete("onfido", &DeleteParams::default()).await.unwrap();
+    let before = calls(&scene).await.len();
+    scene.outcome(&open, json!({ "silent": true })).await;
+    scene.finalize("open").await;
+    scene.until_condition("open", ConditionType::Completed, "False", "ProviderNotFound").await;
+    scene.until_condition("settled", ConditionType::Verified, "True", "Verified").await;
+    assert_eq!(calls(&scene).await.len(), before);
+    scene.provider(json!({})).await;
+    scene.until_condition("open", ConditionType::Verified, "True", "Verified").await;
 }
 
 #[tokio::test]

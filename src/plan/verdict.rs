@@ -63,14 +63,17 @@ pub(super) fn results(run: &WorkflowRun, basis: &Basis) -> Vec<AttributeResult> 
 }
 
 /// The attributes whose values are not the ones that were sent: given with another value, given now and not then, or taken out of the
-/// spec. A value that cannot be read at the moment, as when its Secret was deleted, is not a changed one.
+/// spec. A value that cannot be read at the moment, as when its Secret was deleted, is not a changed one; one that is no text is.
 pub(super) fn changed<'a>(basis: &'a Basis, now: &Attributes) -> Vec<&'a str> {
+    let no_text = |failure: &Failure, of: &str| matches!(failure, Failure::AttributeInvalid { name, .. } if name == of);
+    let hidden = now.unreadable.iter().any(|failure| !matches!(failure, Failure::AttributeInvalid { .. }));
     let differs = |attribute: &BasisAttribute| {
         let given = now.given.iter().find(|given| given.name == attribute.name);
         match (&attribute.digest, given) {
+            _ if now.unreadable.iter().any(|failure| no_text(failure, &attribute.name)) => true,
             (Some(sent), Some(given)) => basis.key_id != now.key_id || *sent != given.digest,
             (None, Some(_)) => true,
-            (Some(_), None) => now.unreadable.is_empty(),
+            (Some(_), None) => !hidden,
             (None, None) => false,
         }
     };
