@@ -7,6 +7,8 @@ pub mod api;
 pub mod cli;
 #[cfg(feature = "operator")]
 pub mod controller;
+#[cfg(feature = "operator")]
+pub mod definitions;
 #[cfg(feature = "dev")]
 pub mod dev;
 #[cfg(feature = "operator")]

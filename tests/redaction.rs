@@ -67,7 +67,7 @@ async fn nothing_leaks(format: &'static str) {
         only: Some(scene.namespace.clone()),
         log_level: "trace",
         args: vec!["--log-format".into(), format.into()],
-        env: vec![("RUST_LOG", "trace"), ("RUST_BACKTRACE", "full")],
+        env: vec![("RUST_LOG".into(), "trace".into()), ("RUST_BACKTRACE".into(), "full".into())],
         ..Run::default()
     };
     let operator = Operator::start(control_plane, &settings).await;
@@ -399,13 +399,14 @@ async fn until_denied<F: Future<Output = kube::Result<()>>>(ask: impl Fn() -> F)
     assert!(tokio::time::timeout(PATIENCE, asking).await.is_ok(), "not denied: {}", last.take());
 }
 
-/// The same operator again, which panics as soon as it has something to send.
+/// The same operator again, which panics at one object.
 async fn panic(scene: &Scene, before: Operator, settings: &Run, control_plane: &ControlPlane, needles: &[Needle]) -> Operator {
     check_process(needles, &before);
     let metrics = reqwest::get(format!("{}/metrics", before.health)).await.unwrap().text().await.unwrap();
     none_in(needles, "the metrics before the panic", &metrics);
     drop(before);
-    let settings = Run { pause_at: Some("panic:before:CreateApplicant".into()), ..settings.clone() };
+    let mut settings = settings.clone();
+    settings.env.push(("ONFIDO_OPERATOR_PANIC_ON".into(), format!("{}/unlucky", scene.namespace)));
     let operator = Operator::start(control_plane, &settings).await;
     canary(scene, "startled", true).await;
     operator.until_logged("startled").await; // it is named by the one line of its panic
