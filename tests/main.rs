@@ -1,6 +1,7 @@
 //! All integration tests in one program: they share one control plane and isolate themselves by namespace.
 
 mod counts;
+mod crash;
 mod dev;
 mod layering;
 mod life;
