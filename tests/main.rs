@@ -4,6 +4,7 @@ mod capture;
 mod changes;
 mod cli;
 mod counts;
+mod crash;
 mod crds;
 mod deliveries;
 mod demo;

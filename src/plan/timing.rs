@@ -40,6 +40,9 @@ pub struct Timing {
 /// Looks that must find nothing before a run's absence is believed.
 pub const LOOKS_BEFORE_ABSENT: u32 = 3;
 
+/// However fast the clock is made to run, no call is given less: a machine needs its time.
+const LEAST_FOR_A_CALL: Duration = Duration::from_millis(500);
+
 const fn s(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
@@ -72,7 +75,8 @@ impl Timing {
         self.deadline + self.post_timeout + self.settle
     }
 
-    /// Every duration times `factor`: for tests, which cannot wait six hours. The SDK token's lifetime is the vendor's and stays.
+    /// Every duration times `factor`: for tests, which cannot wait six hours. The SDK token's lifetime is the vendor's and stays; a call
+    /// keeps half a second, or it would be given up before it can be answered.
     pub fn scaled(&self, factor: f64) -> Self {
         let scale = |d: Duration| d.mul_f64(factor);
         let Self {
@@ -93,8 +97,8 @@ impl Timing {
             backoff,
         } = self.clone();
         Self {
-            deadline: scale(deadline),
-            post_timeout: scale(post_timeout),
+            deadline: scale(deadline).max(LEAST_FOR_A_CALL),
+            post_timeout: scale(post_timeout).max(LEAST_FOR_A_CALL),
             settle: scale(settle),
             look_first_after: scale(look_first_after),
             absence: scale(absence),

@@ -151,7 +151,8 @@ impl Operator {
         args.extend(run.only.iter().flat_map(|namespace| ["--only-namespace".into(), namespace.clone()]));
         args.extend(run.args.iter().cloned());
         let pause = run.pause_at.iter().map(|place| ("ONFIDO_OPERATOR_PAUSE_AT".into(), place.into()));
-        let env = pause.chain(run.env.iter().map(|(key, value)| (key.into(), value.into()))).collect();
+        let until = run.pause_at.iter().map(|_| ("ONFIDO_OPERATOR_PAUSE_UNTIL".into(), log.with_extension("resume").into()));
+        let env = pause.chain(until).chain(run.env.iter().map(|(name, value)| (name.into(), value.into()))).collect();
         let start = Start {
             name: "operator".into(),
             shim: binary.clone(),
@@ -180,24 +181,29 @@ impl Operator {
         reqwest::get(format!("{}/healthz", self.health)).await.unwrap().status().as_u16()
     }
 
+    /// Lets it go on where `pause_at` stopped it.
+    pub fn resume(&self) {
+        std::fs::write(self.log.with_extension("resume"), "").unwrap();
+    }
+
     pub fn logged(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
     async fn until<F: Future<Output = Result<bool, reqwest::Error>>>(&self, what: &str, holds: impl Fn() -> F) {
-        let last = std::cell::Cell::new(String::new());
+        let last = std::sync::Mutex::new(String::new());
         let polling = async {
             loop {
                 match holds().await {
                     Ok(true) => return,
                     Ok(false) => {}
-                    Err(error) => last.set(error.to_string()),
+                    Err(error) => *last.lock().unwrap() = error.to_string(),
                 }
                 tokio::time::sleep(Duration::from_millis(5)).await; // there is nothing to watch in another process
             }
         };
         if tokio::time::timeout(PATIENCE, polling).await.is_err() {
-            panic!("waited in vain for {what:?}: {}; its log:\n{}", last.take(), self.logged());
+            panic!("waited in vain for {what:?}: {}; its log:\n{}", last.lock().unwrap(), self.logged());
         }
     }
 }
