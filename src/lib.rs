@@ -7,6 +7,8 @@ pub mod api;
 pub mod cli;
 #[cfg(feature = "operator")]
 pub mod controller;
+#[cfg(feature = "operator")]
+pub mod definitions;
 #[cfg(feature = "dev")]
 pub mod dev;
 #[cfg(feature = "operator")]
@@ -17,6 +19,8 @@ pub mod health;
 pub mod key;
 #[cfg(feature = "operator")]
 pub mod metrics;
+#[cfg(feature = "operator")]
+pub mod one_line;
 #[cfg(feature = "client")]
 pub mod onfido;
 #[cfg(feature = "operator")]

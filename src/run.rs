@@ -1,5 +1,9 @@
 //! The running operator: waits for the custom resources, then runs the controllers and the two servers until it is told to stop.
 
+mod options;
+
+pub use options::{LogFormat, Options};
+
 use std::time::Duration;
 
 use k8s_openapi::{
@@ -16,10 +20,10 @@ use tracing_subscriber::{Layer, filter::Targets, layer::SubscriberExt, util::Sub
 
 use crate::{
     api::{IdentityVerification, OnfidoProvider},
-    cli::{LogFormat, Run, one_line},
     controller::{Controllers, Settings},
     health::{self, NotReady, Readiness},
     metrics::Metrics,
+    one_line::one_line,
     plan::Timing,
     webhook::{self, Door, Limits, Providers, Verifications, serve},
 };
@@ -28,7 +32,7 @@ use crate::{
 const LOOK: Duration = Duration::from_secs(1);
 
 /// Runs until SIGTERM or SIGINT.
-pub async fn run(options: Run) -> Result<(), String> {
+pub async fn run(options: Options) -> Result<(), String> {
     log_to_stderr(&options);
     let metrics = Metrics::default();
     let readiness = Readiness::starting();
@@ -104,7 +108,7 @@ pub async fn stopped() {
     interrupt.await;
 }
 
-async fn client(options: &Run) -> Result<Client, String> {
+async fn client(options: &Options) -> Result<Client, String> {
     let mut config = match &options.kubeconfig {
         Some(file) => {
             let wrong = |error| format!("kubeconfig {}: {}", file.display(), kubeconfig_fault(error));
@@ -200,7 +204,7 @@ async fn refused<K: Resource<DynamicType = ()>>(client: &Client, namespace: Opti
 }
 
 /// Logs to stderr. Only the operator's own crate is logged below warn: others may print what a request holds.
-fn log_to_stderr(options: &Run) {
+fn log_to_stderr(options: &Options) {
     let filter = Targets::new().with_default(tracing::Level::WARN.min(options.log_level)).with_target("onfido_operator", options.log_level);
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let layer = match options.log_format {

@@ -3,9 +3,10 @@
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
+use onfido_operator::dev::Port;
 use onfido_operator::simulator::admin::{Fault, FaultKind, Operation};
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::{
     control_plane::{control_plane, namespace},
@@ -100,10 +101,45 @@ fn help_and_version_are_answers_not_errors() {
     assert_eq!(run(&[]).status.code(), Some(2), "nothing asked for");
 }
 
-/// Sends SIGTERM and waits for the end: how it ended, and after how long.
-async fn terminate(operator: &mut Operator) -> (Option<i32>, Duration) {
-    let since = Instant::now();
+#[tokio::test]
+async fn an_api_server_that_refuses_or_is_not_there_is_waited_for_visibly() {
+    let control_plane = control_plane().await;
+    let folder = std::env::temp_dir().join(format!("onfido-operator-wait-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let closed = Port::lease().unwrap();
+    let nowhere = format!("https://127.0.0.1:{}", closed.number());
+    for (change, says) in [
+        (("/users/0/user/token", "canary-of-nobody"), "refuses the operator's credentials"),
+        (("/clusters/0/cluster/server", nowhere.as_str()), "the API server does not answer"),
+    ] {
+        let mut kubeconfig: Value = serde_json::from_slice(&std::fs::read(control_plane.kubeconfig()).unwrap()).unwrap();
+        *kubeconfig.pointer_mut(change.0).unwrap() = json!(change.1);
+        let [config, log] = ["kubeconfig", "log"].map(|name| folder.join(name));
+        std::fs::write(&config, kubeconfig.to_string()).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_onfido-operator"));
+        command.args(["run", "--webhook-listen", "127.0.0.1:0", "--health-listen", "127.0.0.1:0", "--kubeconfig"]).arg(&config);
+        let mut child = command.stderr(std::fs::File::create(&log).unwrap()).spawn().unwrap();
+        let since = Instant::now();
+        let said = || std::fs::read_to_string(&log).unwrap();
+        while !said().contains(&format!("waiting: {says}")) && since.elapsed() < PATIENCE && child.try_wait().unwrap().is_none() {
+            tokio::time::sleep(Duration::from_millis(5)).await; // another process's file
+        }
+        let waits = child.try_wait().unwrap().is_none();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(waits && said().contains(says) && !said().contains("canary"), "{}", said());
+    }
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+/// Sends SIGTERM.
+fn terminate(operator: &Operator) {
     kill_process(Pid::from_raw(operator.child.id().try_into().unwrap()).unwrap(), Signal::TERM).unwrap();
+}
+
+/// Waits for the end: how it ended, and after how long.
+async fn ended(operator: &mut Operator) -> (Option<i32>, Duration) {
+    let since = Instant::now();
     loop {
         if let Some(status) = operator.child.exited().unwrap() {
             return (status.code(), since.elapsed());
@@ -119,7 +155,8 @@ async fn an_idle_operator_ends_at_once_when_told_to() {
     install(control_plane).await;
     let only = Some(namespace(control_plane, "idle").await);
     let mut operator = Operator::start(control_plane, &Run { only, ..Run::default() }).await;
-    let (code, after) = terminate(&mut operator).await;
+    terminate(&operator);
+    let (code, after) = ended(&mut operator).await;
     assert_eq!(code, Some(0), "{}", operator.logged());
     assert!(after < Duration::from_secs(3), "{after:?}");
 }
@@ -136,7 +173,11 @@ async fn a_paid_call_under_way_is_finished_and_recorded_before_the_end() {
     scene.simulator.fault(&fault).await.unwrap();
     scene.verification("person", json!({})).await;
     scene.until_asked(Operation::CreateWorkflowRun).await;
-    let (code, _) = terminate(&mut operator).await;
+    terminate(&operator);
+    operator.until_logged("stopping").await;
+    let answer = reqwest::get(format!("{}/readyz", operator.health)).await.expect("probes are answered to the end");
+    assert_eq!((answer.status().as_u16(), answer.text().await.unwrap().as_str()), (503, "stopping\n"));
+    let (code, _) = ended(&mut operator).await;
     assert_eq!(code, Some(0), "{}", operator.logged());
     let status = scene.verifications().get("person").await.unwrap().status.unwrap();
     let paid = scene.ledger(Operation::CreateWorkflowRun).await;

@@ -208,8 +208,9 @@ async fn a_life_costs_what_is_promised_and_rest_costs_nothing() {
     assert!(idle.other_reads <= 4, "rest: {:?}", idle.asked);
     // Looks after 3, 8, 20, 50 and 120 s, each up to a fifth later, perhaps that after 300 s, and that of the delivery.
     assert!(slow.most[2] <= 1 + 7, "looks at a slow run: {:?}", slow.most);
-    // One more for the word that the vendor has begun to work.
-    assert_eq!(slow.writes, slow.lives * (WRITES + 1), "{}: {:?}", slow.what, slow.asked);
+    // One more for the word that the vendor has begun to work; another where a look and the delivery crossed.
+    let most = slow.lives * (WRITES + 2);
+    assert!((slow.lives * (WRITES + 1)..=most).contains(&slow.writes), "{}: {:?}", slow.what, slow.asked);
     for cost in [&plain, &finalized, &idle, &slow] {
         assert!(!cost.asked.keys().any(|asked| asked.contains("events")), "{}: {:?}", cost.what, cost.asked);
         let refused = cost.asked.keys().filter(|asked| asked.contains("->") && *asked != "get secrets (the operator's own) -> 404");

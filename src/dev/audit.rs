@@ -55,9 +55,9 @@ pub struct AuditEntry {
 }
 
 impl AuditEntry {
-    /// Whether it asked for a change (also if it was refused, or changed nothing).
+    /// Whether it asked for a change (also if it was refused, or changed nothing). A review of rights is created and stored nowhere.
     pub fn is_write(&self) -> bool {
-        !matches!(self.verb.as_str(), "get" | "list" | "watch" | "head" | "options")
+        !self.resource.ends_with("accessreviews") && !matches!(self.verb.as_str(), "get" | "list" | "watch" | "head" | "options")
     }
 }
 

@@ -29,7 +29,7 @@ use self::{
     voice::{Tone, Voice},
 };
 use super::{ADMIN, ControlPlane, Options as How, Program, assets, install_crypto};
-use crate::{cli::one_line, run::stopped};
+use crate::{one_line::one_line, run::stopped};
 
 /// How the demo runs. ONFIDO_API_TOKEN, ONFIDO_WORKFLOW_ID and ONFIDO_REGION, all three, make it use the real vendor.
 #[derive(Debug, clap::Args)]

@@ -2,14 +2,14 @@
 
 use std::path::Path;
 
-use crate::{api, cli, plan};
+use crate::{api, definitions, plan};
 
 /// Every generated file, as it should be: its path below the repository's root, and its text.
 pub fn files(root: &Path) -> Result<Vec<(String, String)>, String> {
     let mut files = vec![];
     for definition in api::definitions() {
         let plural = definition.spec.names.plural;
-        files.push((format!("crds/{plural}.yaml"), cli::crds(Some(&plural))?));
+        files.push((format!("crds/{plural}.yaml"), definitions::yaml(Some(&plural))?));
     }
     files.push(("README.md".to_owned(), readme(root)?));
     Ok(files)

@@ -75,8 +75,13 @@ async fn what_is_left_out_reads_as_its_default() {
     assert_eq!(read.get("rateLimit"), None);
     let read = place.create(VERIFICATIONS, "fresh", &spec(VERIFICATIONS, json!({}))).await.data["spec"].clone();
     assert_eq!([&read["submittedAttempt"], &read["suspend"]], [&json!(0), &json!(false)]);
-    let given = json!({ "webhook": { "management": "Manual", "tokenSecretRefs": [{ "name": "w", "key": "t" }] }, "results": {} });
+    let mut given = json!({ "webhook": { "management": "Manual", "tokenSecretRefs": [{ "name": "w", "key": "t" }] }, "results": {} });
+    given["attributes"] = json!([
+        { "name": "a", "applicantField": "first_name", "comparisonField": "first_name", "requirement": "Required" },
+        { "name": "b", "applicantField": "last_name" },
+    ]);
     let read = place.create(PROVIDERS, "given", &spec(PROVIDERS, given)).await.data["spec"].clone();
     assert_eq!(read["webhook"]["management"], "Manual");
+    assert_eq!(read["attributes"][1]["requirement"], "WhenGiven");
     assert_eq!(read["results"]["dataComparisonPath"], "/data_comparison");
 }

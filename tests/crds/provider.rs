@@ -3,10 +3,18 @@
 use serde_json::{Value, json};
 
 use super::{OK, PROVIDERS, Place, try_changes, try_creations};
+use crate::support::operator::merge;
 
 /// `count` references to tokens.
 fn tokens(count: usize) -> Value {
     (0..count).map(|n| json!({ "name": format!("webhook-{n}"), "key": "token" })).collect()
+}
+
+/// One reference to a token, with a change.
+fn token(change: Value) -> Value {
+    let mut refs = tokens(1);
+    merge(&mut refs[0], change);
+    json!({ "webhook": { "management": "Manual", "tokenSecretRefs": refs } })
 }
 
 /// A mapping of the two names, and more.
@@ -21,7 +29,7 @@ fn mapping(more: &[Value]) -> Value {
 /// The mapping with one change in its first entry, which is the one that is Required and compared.
 fn first(changes: Value) -> Value {
     let mut mapping = mapping(&[]);
-    crate::support::operator::merge(&mut mapping["attributes"][0], changes);
+    merge(&mut mapping["attributes"][0], changes);
     mapping
 }
 
@@ -43,6 +51,8 @@ async fn a_provider_says_where_and_with_what() {
         // A name becomes part of a path.
         (json!({ "credentials": { "apiTokenSecretRef": { "name": "../x" } } }), &["apiTokenSecretRef.name", "should match"]),
         (json!({ "credentials": { "apiTokenSecretRef": { "name": "x?y" } } }), &["apiTokenSecretRef.name", "should match"]),
+        (json!({ "credentials": { "apiTokenSecretRef": { "name": null } } }), &["apiTokenSecretRef.name", "Required"]),
+        (json!({ "credentials": { "apiTokenSecretRef": { "key": "" } } }), &["apiTokenSecretRef.key", "at least 1 chars"]),
         (json!({ "credentials": { "apiTokenSecretRef": { "key": null } } }), &["apiTokenSecretRef.key", "Required"]),
         (json!({ "credentials": { "apiTokenSecretRef": { "key": "Api_Token.1" } } }), OK),
         (json!({ "credentials": { "apiTokenSecretRef": { "key": "a/b" } } }), &["apiTokenSecretRef.key", "should match"]),
@@ -102,6 +112,14 @@ async fn a_webhook_has_tokens_where_it_needs_them() {
         ),
         (json!({ "webhook": { "management": "Manual" } }), NEEDED),
         (json!({ "webhook": { "management": "Manual", "tokenSecretRefs": [] } }), NEEDED),
+        (token(json!({ "name": "../x" })), &["spec.webhook.tokenSecretRefs[0].name", "should match"]),
+        (token(json!({ "name": "" })), &["spec.webhook.tokenSecretRefs[0].name", "at least 1 chars"]),
+        (token(json!({ "name": "a".repeat(254) })), &["spec.webhook.tokenSecretRefs[0].name", "Too long", "253"]),
+        (token(json!({ "name": null })), &["spec.webhook.tokenSecretRefs[0].name", "Required"]),
+        (token(json!({ "key": "a/b" })), &["spec.webhook.tokenSecretRefs[0].key", "should match"]),
+        (token(json!({ "key": "" })), &["spec.webhook.tokenSecretRefs[0].key", "at least 1 chars"]),
+        (token(json!({ "key": "a".repeat(254) })), &["spec.webhook.tokenSecretRefs[0].key", "Too long", "253"]),
+        (token(json!({ "key": null })), &["spec.webhook.tokenSecretRefs[0].key", "Required"]),
         (json!({ "webhook": {} }), OK),
         (json!({ "webhook": { "management": "Disabled", "tokenSecretRefs": [] } }), OK),
         (json!({ "webhook": { "management": "Disabled", "tokenSecretRefs": tokens(1) } }), FOR_NOTHING),
@@ -137,6 +155,7 @@ async fn a_mapping_makes_a_verdict_possible() {
             &["spec.attributes[2].applicantField: Unsupported value", r#""address.line3""#],
         ),
         (mapping(&[json!({ "name": "x" })]), &["spec.attributes[2].applicantField", "Required"]),
+        (first(json!({ "name": null })), &["spec.attributes[0].name", "Required"]),
         (first(json!({ "comparisonField": "dob" })), &["spec.attributes[0].comparisonField: Unsupported value", r#""date_of_birth""#]),
         (first(json!({ "requirement": "Optional" })), &["spec.attributes[0].requirement: Unsupported value", r#""WhenGiven""#]),
         (first(json!({ "name": "given-name.v1_a" })), OK),

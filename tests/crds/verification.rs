@@ -3,11 +3,12 @@
 use serde_json::{Value, json};
 
 use super::{OK, Place, VERIFICATIONS, try_changes, try_creations};
+use crate::support::operator::merge;
 
 /// A spec's change: this one attribute, of name `given_name`.
 fn attribute(fields: Value) -> Value {
     let mut attribute = json!({ "name": "given_name" });
-    crate::support::operator::merge(&mut attribute, fields);
+    merge(&mut attribute, fields);
     json!({ "attributes": [attribute] })
 }
 
@@ -88,7 +89,7 @@ async fn an_attribute_has_one_value() {
     let from = json!({ "secretKeyRef": { "name": "user-1", "key": "given_name" } });
     let from_with = |changes: Value| {
         let mut from = from.clone();
-        crate::support::operator::merge(&mut from["secretKeyRef"], changes);
+        merge(&mut from["secretKeyRef"], changes);
         attribute(json!({ "valueFrom": from }))
     };
     let named = |name: &str| json!({ "attributes": [{ "name": name, "value": "Ada" }] });
@@ -106,6 +107,12 @@ async fn an_attribute_has_one_value() {
         (attribute(json!({ "valueFrom": {} })), &["spec.attributes[0].valueFrom.secretKeyRef", "Required"]),
         (from_with(json!({ "name": "../secrets" })), &["valueFrom.secretKeyRef.name", "should match"]),
         (from_with(json!({ "key": "given name" })), &["valueFrom.secretKeyRef.key", "should match"]),
+        (from_with(json!({ "name": "" })), &["valueFrom.secretKeyRef.name", "at least 1 chars"]),
+        (from_with(json!({ "name": "a".repeat(254) })), &["valueFrom.secretKeyRef.name", "Too long", "253"]),
+        (from_with(json!({ "name": null })), &["valueFrom.secretKeyRef.name", "Required"]),
+        (from_with(json!({ "key": "" })), &["valueFrom.secretKeyRef.key", "at least 1 chars"]),
+        (from_with(json!({ "key": null })), &["valueFrom.secretKeyRef.key", "Required"]),
+        (json!({ "attributes": [{ "value": "Ada" }] }), &["spec.attributes[0].name", "Required"]),
         (from_with(json!({ "key": "a".repeat(254) })), &["valueFrom.secretKeyRef.key", "Too long", "253"]),
         (named("given-name.v1_a"), OK),
         (named("a".repeat(63).as_str()), OK),
@@ -141,6 +148,8 @@ async fn something_is_known_of_the_person() {
         (secrets(5), &["spec.attributesFrom", "Too many", "at most 4 items"][..]),
         (secrets(0), &["spec.attributesFrom", "at least 1 items"]),
         (json!({ "attributesFrom": [{}] }), &["spec.attributesFrom[0].secretRef", "Required"]),
+        (json!({ "attributesFrom": [{ "secretRef": {} }] }), &["spec.attributesFrom[0].secretRef.name", "Required"]),
+        (json!({ "attributesFrom": [{ "secretRef": { "name": "" } }] }), &["spec.attributesFrom[0].secretRef.name", "at least 1 chars"]),
         (json!({ "attributesFrom": [{ "secretRef": { "name": "../x" } }] }), &["spec.attributesFrom[0].secretRef.name", "should match"]),
         (
             json!({ "attributesFrom": [{ "secretRef": { "name": "a".repeat(254) } }] }),

@@ -1,8 +1,8 @@
 //! What a verification cost: calls, writes, memory. Counts what others recorded.
 
 use crate::{
-    cli::one_line,
     dev::{AuditMark, ControlPlane},
+    one_line::one_line,
     simulator::{
         AdminClient, DEMO_ACCOUNT,
         admin::{Delivery, LedgerEntry},

@@ -11,7 +11,7 @@ use kube::{
 use serde_json::{Value, json};
 
 use super::vendor::Account;
-use crate::cli::one_line;
+use crate::one_line::one_line;
 
 pub(super) const FOLDER: &str = "examples/quickstart";
 

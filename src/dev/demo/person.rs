@@ -4,7 +4,7 @@ use std::io::BufRead;
 
 use tokio::sync::oneshot;
 
-use crate::cli::one_line;
+use crate::one_line::one_line;
 
 /// More pages than any capture has.
 const MOST_PAGES: usize = 10;

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::{manifests::Name, stage::Stage, watch};
 use crate::{
     api::{ConditionStatus, ConditionType, IdentityVerification, OnfidoProvider, find_condition},
-    cli::one_line,
+    one_line::one_line,
     simulator::{DEMO_WORKFLOW, admin::AccountSetting},
 };
 

@@ -18,12 +18,12 @@ use super::{
     voice::Voice,
 };
 use crate::{
-    cli::one_line,
     dev::{
         ADMIN, ControlPlane, DevError, Port,
         child::{Child, Start},
         error::tail,
     },
+    one_line::one_line,
     simulator::{AdminClient, DEMO_ACCOUNT},
 };
 

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     api::{ConditionStatus, ConditionType, IdentityVerification, OnfidoProvider, Phase, find_condition},
-    cli::one_line,
+    one_line::one_line,
     simulator::DEMO_ACCOUNT,
 };
 
