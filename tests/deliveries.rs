@@ -22,8 +22,8 @@ async fn send(scene: &Scene, id: u64, times: u32) -> Vec<Option<u16>> {
     scene.simulator.replay(&replay).await.unwrap().iter().map(answer).collect()
 }
 
-fn operator() -> impl Future<Output = &'static Operator> {
-    async { &stage().await.operator }
+async fn operator() -> &'static Operator {
+    &stage().await.operator
 }
 
 #[tokio::test]

@@ -27,8 +27,11 @@ async fn an_approved_person_whose_document_agrees_is_verified() {
     assert!(status.operation.is_none());
 }
 
-/// Decides one person's run each, all at once, and compares what is recorded: Verified's status and reason, and the attributes.
-async fn judged(scene: &Scene, cases: &[(&str, Value, Value, &str, &str, &[(&str, V, bool)])]) {
+/// Name, changes to the spec, outcome at the vendor; then Verified's status and reason, and the attributes.
+type Case<'a> = (&'a str, Value, Value, &'a str, &'a str, &'a [(&'a str, V, bool)]);
+
+/// Decides one person's run each, all at once, and compares what is recorded.
+async fn judged(scene: &Scene, cases: &[Case<'_>]) {
     futures::future::join_all(cases.iter().map(|(name, spec, outcome, verified, reason, expected)| async move {
         let run = scene.awaiting(name, spec.clone()).await;
         scene.outcome(&run, outcome.clone()).await;
