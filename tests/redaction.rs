@@ -341,8 +341,9 @@ async fn refused_by_the_api_server(scene: &Scene, operator: &Operator, control_p
     let dry = PostParams { dry_run: true, ..PostParams::default() };
     until_denied(|| async { scene.secrets().create(&dry, &secret).await.map(drop) }).await;
     canary(scene, "handed", true).await; // a Secret of its own would be denied too
-    operator.until_logged("create the capture Secret").await;
+    scene.until_condition("handed", ConditionType::CaptureReady, "False", "SecretRefused").await;
     allow(&client, &secrets).await;
+    scene.finalize("handed").await; // asks for a look, which restores the Secret
     scene.until_condition("handed", ConditionType::CaptureReady, "True", "AwaitingInput").await;
 }
 
@@ -408,7 +409,7 @@ async fn panic(scene: &Scene, before: Operator, settings: &Run, control_plane: &
     let mut settings = settings.clone();
     settings.env.push(("ONFIDO_OPERATOR_PANIC_ON".into(), format!("{}/unlucky", scene.namespace)));
     let operator = Operator::start(control_plane, &settings).await;
-    canary(scene, "startled", true).await;
-    operator.until_logged("startled").await; // it is named by the one line of its panic
+    canary(scene, "unlucky", true).await;
+    operator.until_logged("the pass panicked").await;
     operator
 }
