@@ -380,3 +380,14 @@ fn bare(text: &str) -> String {
     }
     bare
 }
+
+/// Two crypto providers in one process make the first TLS connection panic; another TLS stack is another thing to keep patched.
+#[test]
+fn there_is_one_tls_and_one_crypto_stack() {
+    let lock = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.lock")).unwrap();
+    let has = |name: &str| lock.contains(&format!("name = \"{name}\"\n"));
+    assert!(has("ring") && has("rustls"), "the ones we use");
+    for other in ["aws-lc-rs", "aws-lc-sys", "openssl", "openssl-sys", "native-tls", "boring"] {
+        assert!(!has(other), "{other} came in: find out with `cargo tree -i {other}`");
+    }
+}
