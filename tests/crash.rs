@@ -30,6 +30,8 @@ use crate::support::{
 
 /// A hundred times faster: an ambiguous call is waited out for 1.3 s, an absence is believed after 3 s. Calls keep half a second.
 const FAST: f64 = 0.01;
+/// How long an ambiguous call is waited out at that pace.
+const DOUBT: Duration = Duration::from_millis(1300);
 /// Over how long a run must be absent at that pace.
 const ABSENCE: Duration = Duration::from_secs(3);
 /// For an operator that shall be killed in the middle of a call: the call must not time out before.

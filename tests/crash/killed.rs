@@ -1,8 +1,11 @@
 //! SIGKILL before and after each effect of a life, then a restart.
 
+use std::time::Duration;
+
+use jiff::Timestamp;
 use onfido_operator::simulator::admin::{FaultKind, Operation};
 
-use super::{ABSENCE, FAST, NAME, PATIENT, Plot, play};
+use super::{ABSENCE, DOUBT, FAST, NAME, PATIENT, Plot, play};
 
 /// Where the operator is killed.
 #[derive(Clone)]
@@ -119,6 +122,7 @@ async fn one(point: Point) {
     let settled = plot.scene.verifications().get_status(NAME).await.unwrap();
     let asked = plot.ledger().await.len();
 
+    let restarted = Timestamp::now();
     let operator = plot.operator(FAST, None).await;
     if !point.late {
         plot.person().await;
@@ -126,6 +130,19 @@ async fn one(point: Point) {
     let done = plot.verified().await;
     plot.one_run(&done).await;
     let posts = plot.calls(Operation::CreateWorkflowRun).await.len();
+    // Whoever else may have sent the call is waited for, by this process's own clock, before anything is asked or done.
+    let in_doubt = settled.status.as_ref().is_some_and(|status| status.operation.as_ref().is_some_and(|operation| operation.looks == 0));
+    if in_doubt {
+        let calls = plot.ledger().await.into_iter().skip(asked);
+        let looked: Vec<Timestamp> = calls
+            .filter(|call| {
+                matches!(call.operation, Operation::ListWorkflowRuns | Operation::CreateApplicant | Operation::CreateWorkflowRun)
+            })
+            .map(|call| call.time.parse().unwrap())
+            .collect();
+        let waited = Duration::try_from(looked[0].duration_since(restarted)).unwrap();
+        assert!(waited >= DOUBT, "waited {waited:?} only");
+    }
     let sent = usize::from(matches!(point.crashes[0], Crash::During(..)));
     assert_eq!(posts, if point.absent { sent + 1 } else { 1 });
     if point.absent {

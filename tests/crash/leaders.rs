@@ -10,7 +10,7 @@ use onfido_operator::{
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
-use super::{FAST, NAME, Plot, tag_of};
+use super::{FAST, NAME, Plot, captured, tag_of};
 
 /// How long after its intent an operator may still send at the pace of [`FAST`].
 const DEADLINE: Duration = Duration::from_millis(500);
@@ -66,7 +66,31 @@ async fn who_was_frozen_between_intent_and_call_does_not_call_late() {
     [&mut old, &mut new].into_iter().for_each(|operator| operator.child.kill());
 }
 
-/// The same while the other still waits: the intent is withdrawn by its owner, and one of the two begins anew.
+/// It holds the answer to its applicant, and the other leader has created one too and started the run: what it would record next is the
+/// intent of a second run.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_was_frozen_with_an_applicant_in_hand_does_not_go_on_with_it() {
+    let plot = Plot::new("in-hand").await;
+    let mut old = plot.operator(FAST, Some("after:CreateApplicant")).await;
+    plot.begin().await;
+    old.until_logged("paused at after:CreateApplicant").await;
+    let mut new = plot.operator(FAST, None).await;
+    plot.scene.until(NAME, "a token", captured).await;
+    old.resume();
+    old.until_logged("passed before-record:StartRun").await;
+
+    plot.person().await;
+    let done = plot.verified().await;
+    plot.one_run(&done).await;
+    let [abandoned, used] = &plot.calls(Operation::CreateApplicant).await[..] else { panic!("not two applicants") };
+    assert_eq!(done.status.unwrap().applicant_id, used.applicant_id);
+    assert_ne!(abandoned.applicant_id, used.applicant_id);
+    assert_eq!(plot.calls(Operation::CreateWorkflowRun).await.len(), 1);
+    assert_eq!(plot.events("PossibleOrphanApplicant").await, 1);
+    [&mut old, &mut new].into_iter().for_each(|operator| operator.child.kill());
+}
+
+/// Slow only, while the other still waits: the intent is withdrawn by its owner, and one of the two begins anew.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_was_slow_withdraws_its_intent() {
     let plot = Plot::new("slow").await;

@@ -67,13 +67,15 @@ async fn an_old_objects_record_never_lands_on_the_new_one() {
     old_pass.until_logged("paused at after:StartRun").await;
     plot.scene.verifications().delete(NAME, &DeleteParams::default()).await.unwrap();
     let new = plot.begin().await;
-    // A second leader, so that the new object has its own intent when the old one's record comes.
-    let mut second = plot.operator(FAST, None).await;
-    plot.scene.until(NAME, "a token", super::captured).await;
+    // A second leader, so that the new object has an operation of its own on record when the old one's answer comes.
+    let mut second = plot.operator(FAST, Some("before:StartRun")).await;
+    second.until_logged("paused at before:StartRun").await;
     old_pass.resume();
-    old_pass.until_logged("passed before-record:nothing").await;
 
     plot.person().await;
+    plot.verified().await;
+    second.resume();
+    second.until_logged("passed after:StartRun").await;
     let done = plot.verified().await;
     plot.one_run(&done).await;
     own_runs(&plot, [tag_of(&old), tag_of(&new)]).await;
