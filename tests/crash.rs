@@ -228,7 +228,7 @@ impl Plot {
             if let Some(from) = from {
                 let between = calls[from..post].iter().filter(|call| call.operation == Operation::ListWorkflowRuns);
                 let looks: Vec<Timestamp> = between.map(|call| call.time.parse().unwrap()).collect();
-                assert!(looks.len() >= 3, "looks before trying again: {looks:?}");
+                assert!(looks.len() >= 3, "looks before trying again: {looks:?} of {calls:#?}");
                 let span = Duration::try_from(looks[looks.len() - 1].duration_since(looks[0])).unwrap();
                 // Looks are planned before they are made: what lies between two of them can be a little less.
                 assert!(span.as_secs_f64() >= absence.as_secs_f64() * 0.9, "looks over {span:?} only: {looks:?}");

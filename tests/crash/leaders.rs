@@ -7,7 +7,7 @@ use onfido_operator::{
     api::ConditionType,
     simulator::admin::{DefaultOutcome, Operation},
 };
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use serde_json::json;
 
 use super::{FAST, NAME, Plot, captured, tag_of};
@@ -51,11 +51,15 @@ async fn who_was_frozen_between_intent_and_call_does_not_call_late() {
     old.until_logged("paused at before:StartRun").await;
     let pid = Pid::from_raw(i32::try_from(old.child.id()).unwrap()).unwrap();
     kill_process(pid, Signal::STOP).unwrap();
+    // Sent is not stopped: on a busy machine its threads run on for a while.
+    let stopped = waitpid(Some(pid), WaitOptions::UNTRACED).unwrap().unwrap();
+    assert!(stopped.1.stopped(), "{stopped:?}");
     old.resume();
 
     let mut new = plot.operator(FAST, None).await;
     plot.person().await;
     plot.verified().await;
+    assert!(!old.logged().contains("passed before:StartRun"), "it was not frozen");
     kill_process(pid, Signal::CONT).unwrap();
     old.until_logged("passed after:StartRun").await;
 
