@@ -205,7 +205,10 @@ async fn refused<K: Resource<DynamicType = ()>>(client: &Client, namespace: Opti
 
 /// Logs to stderr. Only the operator's own crate is logged below warn: others may print what a request holds.
 fn log_to_stderr(options: &Options) {
-    let filter = Targets::new().with_default(tracing::Level::WARN.min(options.log_level)).with_target("onfido_operator", options.log_level);
+    let filter = Targets::new()
+        .with_default(tracing::Level::WARN.min(options.log_level))
+        .with_target("onfido_operator", options.log_level)
+        .with_target("kube_client", tracing::Level::ERROR);
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let layer = match options.log_format {
         LogFormat::Text => layer.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).boxed(),

@@ -138,6 +138,8 @@ words! {
         SecretNotFound,
         /// A Secret's value cannot be a token.
         TokenInvalid,
+        /// The operator may not read a Secret.
+        SecretForbidden,
         /// The vendor refuses the token.
         Unauthorized,
         /// The account lives in another region.

@@ -291,7 +291,7 @@ pub enum Inline {
 #[serde(rename_all = "camelCase")]
 pub struct RateLimit {
     /// Requests a minute. Calls over it wait; new verifications go before polls.
-    #[schemars(range(min = 1, max = 60000))]
+    #[schemars(range(min = 10, max = 60000))]
     pub requests_per_minute: u32,
 }
 

@@ -6,13 +6,21 @@ use crate::{
     api::{IdentityVerification, SecretUse},
     onfido::secret::Personal,
     plan::{Attributes, Failure, Given},
-    secrets::Contents,
+    secrets::{Contents, SecretFault},
 };
 
 use super::{Ctx, Trouble, vendor::secret_failure};
 
-/// Reads those of the given names. Later sources win over earlier ones, and the spec's own attributes over all of them.
-pub(super) async fn read(ctx: &Ctx, object: &IdentityVerification, names: &[String]) -> Result<Attributes, Trouble> {
+/// Reads those of the given names. A Secret that may not be read is no missing one: nothing can be said of its values.
+pub(super) async fn read(ctx: &Ctx, object: &IdentityVerification, names: &[String]) -> Result<Result<Attributes, Failure>, Trouble> {
+    match resolve(ctx, object, names).await {
+        Err(Trouble::Secret(SecretFault::Forbidden { namespace, name })) => Ok(Err(Failure::SecretForbidden { namespace, name })),
+        resolved => resolved.map(Ok),
+    }
+}
+
+/// Later sources win over earlier ones, and the spec's own attributes over all of them.
+async fn resolve(ctx: &Ctx, object: &IdentityVerification, names: &[String]) -> Result<Attributes, Trouble> {
     let key = ctx.digests.key().await?;
     let uid = object.metadata.uid.as_deref().unwrap_or_default();
     let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
@@ -78,6 +86,7 @@ impl Sources<'_> {
         if !self.read.contains_key(name) {
             let contents = match self.ctx.secrets.read_fresh(self.namespace, name, SecretUse::Attributes).await {
                 Ok(contents) => Ok(contents),
+                Err(fault @ SecretFault::Forbidden { .. }) => return Err(fault.into()),
                 Err(fault) => Err(secret_failure(fault)?),
             };
             self.read.insert(name.to_owned(), contents);

@@ -45,7 +45,11 @@ pub(super) async fn write(
             Err(error) => return refused(name, error),
         }
     }
-    let Some(found) = api.get_opt(&name).await.map_err(Trouble::kube("read the capture Secret"))? else {
+    let found = match api.get_opt(&name).await {
+        Ok(found) => found,
+        Err(error) => return refused(name, error),
+    };
+    let Some(found) = found else {
         return match api.create(&PostParams::default(), &wanted).await {
             Ok(_) => Ok(Ok(name)),
             Err(error) => refused(name, error),
@@ -63,15 +67,17 @@ pub(super) async fn write(
         "metadata": { "uid": found.metadata.uid, "resourceVersion": found.metadata.resource_version },
         "data": wanted.data,
     });
-    api.patch(&name, &PatchParams::default(), &Patch::Merge(patch)).await.map_err(Trouble::kube("restore the capture Secret"))?;
-    Ok(Ok(name))
+    match api.patch(&name, &PatchParams::default(), &Patch::Merge(patch)).await {
+        Ok(_) => Ok(Ok(name)),
+        Err(error) => refused(name, error),
+    }
 }
 
 /// A right, a quota or an admission policy stands in the way: the object says so. Anything else is trouble that passes.
 fn refused(name: String, error: kube::Error) -> Result<Result<String, Failure>, Trouble> {
     match error {
         kube::Error::Api(status) if matches!(status.code, 400 | 403 | 422) => Ok(Err(Failure::SecretRefused { name })),
-        source => Err(Trouble::Kube { doing: "create the capture Secret", source }),
+        source => Err(Trouble::Kube { doing: "write the capture Secret", source }),
     }
 }
 

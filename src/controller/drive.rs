@@ -1,46 +1,72 @@
 //! The only loop: plan, record, tell, do, learn; then plan again.
 
-use std::time::Instant;
+use std::{num::NonZeroU32, time::Duration};
 
 use jiff::Timestamp;
 use kube::Api;
 
 use crate::{
     api::{IdentityVerification, OnfidoProvider},
-    onfido::limiter::Permit,
+    onfido::limiter::{Class, Permit},
     pause,
-    plan::{self, Effect, Fence, Observed, Receipt, Wake},
+    plan::{self, Effect, Fence, Observed, Wake},
 };
 
 use super::{
-    Ctx, Trouble, notice, observe, perform,
+    Ctx, Trouble, notice, observe,
+    perform::{self, Began},
     persist::{self, Persisted},
 };
 
 /// Turns in one pass; a life without faults needs five.
 const TURNS: usize = 12;
 
+/// How a pass ended.
+pub(super) enum End {
+    /// As its last plan says.
+    Planned(Wake),
+    /// Other calls go first: so many must be permitted before anything is read again.
+    Throttled(Throttled),
+}
+
+/// The calls a pass needs next, and how long it must wait for them at least.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Throttled {
+    pub(super) class: Class,
+    pub(super) calls: usize,
+    pub(super) wait: Duration,
+}
+
 /// Takes one verification as far as it goes now.
-pub(super) async fn verification(ctx: &Ctx, mut object: IdentityVerification, provider: Option<OnfidoProvider>) -> Result<Wake, Trouble> {
+pub(super) async fn verification(ctx: &Ctx, mut object: IdentityVerification, provider: Option<OnfidoProvider>) -> Result<End, Trouble> {
+    let uid = object.metadata.uid.clone().unwrap_or_default();
+    let mut permits: Vec<Permit> = vec![];
+    if let Some(before) = ctx.memories.verification(&uid, |memory| memory.throttled.take())
+        && let Some(throttled) = reserve(ctx, provider.as_ref(), before.class, before.calls, &mut permits).await?
+    {
+        return Ok(End::Throttled(throttled));
+    }
     let api: Api<IdentityVerification> = Api::namespaced(ctx.client.clone(), object.metadata.namespace.as_deref().unwrap_or_default());
     let mut observed = observe::verification(ctx, &object, provider.as_ref(), Timestamp::now()).await?;
-    let mut permits: Vec<Permit> = vec![];
     for _ in 0..TURNS {
-        let began = Instant::now();
+        let began = Began::now();
         let plan = plan::verification::plan(&observed, Timestamp::now());
 
-        while let Some(wait) = reserve(ctx, provider.as_ref(), plan.effect.as_ref(), &mut permits).await? {
+        let (class, calls) = plan.effect.as_ref().map_or((Class::Poll, 0), |effect| (perform::class(effect), perform::calls(effect)));
+        while let Some(throttled) = reserve(ctx, provider.as_ref(), class, calls, &mut permits).await? {
             // What a paid call has brought and is not on record yet comes before saving calls.
-            if observed.facts.started.is_none() || began.elapsed() + wait >= ctx.timing().deadline {
-                let wait = jiff::SignedDuration::try_from(wait).unwrap_or(jiff::SignedDuration::MAX);
-                return Ok(Wake::At(Timestamp::now().saturating_add(wait).unwrap_or(Timestamp::MAX)));
+            if observed.facts.started.is_none() || began.elapsed() + throttled.wait >= ctx.timing().deadline {
+                return Ok(End::Throttled(throttled));
             }
-            tokio::time::sleep(wait).await;
+            tokio::time::sleep(throttled.wait).await;
         }
         let next = plan.effect.as_ref().map_or("nothing", Effect::name);
         pause::at("before-record", next).await;
         match record(ctx, &api, &object, &observed, &plan).await? {
-            Persisted::Stale => return Ok(Wake::Backoff),
+            Persisted::Stale => {
+                notice::unrecorded(ctx, &object, &observed.facts).await;
+                return Ok(End::Planned(Wake::Backoff));
+            }
             Persisted::Unchanged => {}
             Persisted::Written(version) => {
                 object.metadata.resource_version = Some(version);
@@ -51,38 +77,37 @@ pub(super) async fn verification(ctx: &Ctx, mut object: IdentityVerification, pr
         observed.status = plan.status;
         remember(ctx, &mut observed, &object);
 
-        let Some(effect) = plan.effect else { return Ok(plan.wake) };
+        let Some(effect) = plan.effect else {
+            // A look counts once what it showed is on record.
+            if matches!(observed.facts.run, Some(Ok(_))) {
+                ctx.memories.verification(&uid, |memory| memory.last_look = Some(Timestamp::now()));
+            }
+            return Ok(End::Planned(plan.wake));
+        };
         pause::at("before", next).await;
-        let outcome = perform::effect(ctx, &object, provider.as_ref(), &effect, permits.pop(), began).await?;
+        let outcome = perform::effect(ctx, &object, provider.as_ref(), &effect, &mut permits, began).await?;
         pause::at("after", next).await;
-        if let (Ok(Receipt::RunRead(_)), Some(uid)) = (&outcome, &object.metadata.uid) {
-            ctx.memories.verification(uid, |memory| memory.last_look = Some(Timestamp::now()));
-        }
         observed.absorb(&effect, outcome);
         observed.nonce = observe::nonce();
     }
-    Ok(Wake::Backoff)
+    Ok(End::Planned(Wake::Backoff))
 }
 
-/// Reserves the calls an effect needs before anything is recorded: no intent is ever written for a call that must wait its turn. The
-/// applicant's reserves the run's too.
+/// Reserves the calls an effect and what follows it at once need, together or not at all, before anything is recorded: no intent is ever
+/// written for a call that must wait its turn.
 async fn reserve(
     ctx: &Ctx,
     provider: Option<&OnfidoProvider>,
-    effect: Option<&Effect>,
+    class: Class,
+    calls: usize,
     permits: &mut Vec<Permit>,
-) -> Result<Option<std::time::Duration>, Trouble> {
-    let (Some(provider), Some(effect)) = (provider, effect) else { return Ok(None) };
-    let needed = perform::permits(effect);
-    if permits.len() >= needed {
-        return Ok(None);
-    }
+) -> Result<Option<Throttled>, Trouble> {
+    let missing = u32::try_from(calls.saturating_sub(permits.len())).ok().and_then(NonZeroU32::new);
+    let (Some(provider), Some(missing)) = (provider, missing) else { return Ok(None) };
     let Ok(vendor) = ctx.vendors.of(provider).await? else { return Ok(None) }; // performing it will say why
-    while permits.len() < needed {
-        match vendor.client.try_acquire(perform::class(effect)) {
-            Ok(permit) => permits.push(permit),
-            Err(wait) => return Ok(Some(wait)),
-        }
+    match vendor.client.try_acquire_all(class, missing) {
+        Ok(more) => permits.extend(more),
+        Err(wait) => return Ok(Some(Throttled { class, calls, wait })),
     }
     Ok(None)
 }
@@ -98,7 +123,7 @@ async fn record(
     let recorded = object.status.as_ref().map(|_| &observed.status);
     let write = || persist::status(api, object, recorded, &plan.status, &plan.fence);
     match plan.fence {
-        Fence::Operation(_) => perform::persistently(ctx, write).await,
+        Fence::Operation(_) => perform::persistently(ctx, ctx.timing().persistence, write).await,
         Fence::Version | Fence::Fields => write().await,
     }
 }

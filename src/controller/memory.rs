@@ -11,9 +11,10 @@ use jiff::Timestamp;
 
 use crate::{
     api::{IdentityVerification, IdentityVerificationStatus},
-    onfido::secret::ApiToken,
     plan,
 };
+
+use super::drive::Throttled;
 
 /// By uid.
 #[derive(Default)]
@@ -27,6 +28,8 @@ pub(super) struct Memories {
 pub(super) struct OfVerification {
     operation: Option<(String, Instant)>,
     pub(super) last_look: Option<Timestamp>,
+    /// The calls it waits for, if others went first.
+    pub(super) throttled: Option<Throttled>,
     submission_seen: Option<Timestamp>,
     pub(super) failures: u32,
     /// Until when a pass would find nothing new, as long as this is what it is about.
@@ -36,7 +39,8 @@ pub(super) struct OfVerification {
 /// Of one provider.
 #[derive(Clone, Default)]
 pub(super) struct OfProvider {
-    pub(super) probed: Option<(ApiToken, Timestamp)>,
+    /// The digest of the token that was probed, and when.
+    pub(super) probed: Option<([u8; 32], Timestamp)>,
     pub(super) failing_since: Option<Instant>,
 }
 
@@ -76,9 +80,20 @@ impl Memories {
         f(lock(&self.providers).entry(uid.to_owned()).or_default())
     }
 
-    /// Forgets a verification that is gone.
+    /// Forgets an object that is gone.
     pub(super) fn forget(&self, uid: &str) {
         lock(&self.verifications).remove(uid);
+        lock(&self.providers).remove(uid);
+    }
+
+    /// Forgets the verifications that are gone, after a gap in the watch in which nobody said so.
+    pub(super) fn keep_verifications(&self, exists: impl Fn(&str) -> bool) {
+        lock(&self.verifications).retain(|uid, _| exists(uid));
+    }
+
+    /// The same for providers.
+    pub(super) fn keep_providers(&self, exists: impl Fn(&str) -> bool) {
+        lock(&self.providers).retain(|uid, _| exists(uid));
     }
 }
 

@@ -19,7 +19,7 @@ mod watch;
 pub use ctx::{Ctx, Settings};
 pub use trouble::Trouble;
 
-use std::{convert::Infallible, sync::Arc};
+use std::{collections::HashSet, convert::Infallible, sync::Arc};
 
 use futures::{Stream, StreamExt, future, stream};
 use kube::{
@@ -35,6 +35,8 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{IdentityVerification, OnfidoProvider};
+
+use memory::Memories;
 
 /// An object as it was stored, which may be malformed: one such object must not stop the watch of the others.
 pub type Stored<K> = DeserializeGuard<K>;
@@ -98,10 +100,14 @@ impl Controllers {
         let (wake, woken) = mpsc::channel(WOKEN);
         let mut providers_known = providers_filled.subscribe();
 
-        let changed = watch::watch(watched(&ctx), providers, providers_filled).filter_map(touched_or_gone).then({
-            let stored = stored.clone();
-            move |provider: Stored<OnfidoProvider>| wake_dependents(wake.clone(), dependents(&stored, &provider), provider)
-        });
+        let (gone, all) = (ctx.clone(), known.clone());
+        let changed = watch::watch(watched(&ctx), providers, providers_filled)
+            .inspect(move |event| forget(&gone, &all, event, |memories, uids| memories.keep_providers(|uid| uids.contains(uid))))
+            .filter_map(touched_or_gone)
+            .then({
+                let stored = stored.clone();
+                move |provider: Stored<OnfidoProvider>| wake_dependents(wake.clone(), dependents(&stored, &provider), provider)
+            });
         let all = known.clone();
         let nudged =
             received(nudges).flat_map(move |()| stream::iter(all.state().into_iter().map(|provider| ObjectRef::from_obj(&*provider))));
@@ -114,9 +120,9 @@ impl Controllers {
             Config::default().concurrency(PROVIDERS_AT_ONCE),
         );
 
-        let gone = ctx.clone();
+        let (gone, all) = (ctx.clone(), stored.clone());
         let changed = watch::watch(watched(&ctx), verifications, verifications_filled)
-            .inspect(move |event| forget(&gone, event))
+            .inspect(move |event| forget(&gone, &all, event, |memories, uids| memories.keep_verifications(|uid| uids.contains(uid))))
             .filter_map(touched)
             .map(|object: Stored<IdentityVerification>| ObjectRef::from_obj(&object));
         let verifications = applier(
@@ -167,12 +173,21 @@ fn touched_or_gone<K>(event: Event<K>) -> future::Ready<Option<K>> {
     }
 }
 
-/// What is remembered of an object goes with it.
-fn forget(ctx: &Ctx, event: &Event<Stored<IdentityVerification>>) {
-    if let Event::Delete(object) = event
-        && let Some(uid) = &kube::Resource::meta(object).uid
-    {
-        ctx.memories.forget(uid);
+/// What is remembered of an object goes with it, also if it went while nobody watched.
+fn forget<K: kube::Resource<DynamicType = ()> + Clone>(
+    ctx: &Ctx,
+    store: &Store<K>,
+    event: &Event<K>,
+    keep: impl Fn(&Memories, &HashSet<String>),
+) {
+    match event {
+        Event::Delete(object) => {
+            if let Some(uid) = &object.meta().uid {
+                ctx.memories.forget(uid);
+            }
+        }
+        Event::InitDone => keep(&ctx.memories, &store.state().iter().filter_map(|object| object.meta().uid.clone()).collect()),
+        Event::Apply(_) | Event::Init | Event::InitApply(_) => {}
     }
 }
 

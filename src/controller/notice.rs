@@ -7,7 +7,7 @@ use kube::{
 
 use crate::{
     api::IdentityVerification,
-    plan::{Notice, NoticeKind},
+    plan::{Facts, Notice, NoticeKind},
 };
 
 use super::Ctx;
@@ -32,4 +32,13 @@ pub(super) async fn publish(ctx: &Ctx, object: &IdentityVerification, notices: &
             tracing::warn!(%trouble, reason = notice.kind.as_str());
         }
     }
+}
+
+/// A paid run was started and cannot be recorded: another holder's operation stands in its place, or the object is gone. It is told, since
+/// nothing refers to it.
+pub(super) async fn unrecorded(ctx: &Ctx, object: &IdentityVerification, facts: &Facts) {
+    let Some(Ok(run)) = &facts.started else { return };
+    tracing::warn!(run = run.id.as_str(), "a run was started and nothing refers to it");
+    let message = format!("run {} was started and nothing refers to it; it was paid for and cannot be cancelled", run.id.as_str());
+    publish(ctx, object, &[Notice { kind: NoticeKind::ExtraRun, message }]).await;
 }

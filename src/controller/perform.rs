@@ -1,6 +1,8 @@
 //! Performs one effect: one arm each, no decisions.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
 
 use crate::{
     api::{IdentityVerification, OnfidoProvider},
@@ -17,13 +19,13 @@ use super::{Ctx, Trouble, attributes, capture, vendor::Vendor};
 
 type Outcome = Result<Receipt, Failure>;
 
-/// How many calls must be reserved before an effect is begun.
-pub(super) fn permits(effect: &Effect) -> usize {
+/// How many calls must be reserved before an effect is begun: its own, and those that follow at once.
+pub(super) fn calls(effect: &Effect) -> usize {
     match effect {
-        Effect::CreateApplicant { .. } => 2, // and the run's, which follows at once
-        Effect::StartRun { .. } | Effect::ReadRun { .. } | Effect::LookForRun { applicant: Some(_), .. } => 1,
-        // A search asks for a permit for each page.
-        Effect::LookForRun { applicant: None, .. } | Effect::ReadAttributes { .. } | Effect::WriteCaptureSecret { .. } => 0,
+        Effect::LookForRun { .. } => 3,      // the applicant, known or new; a page; the run
+        Effect::CreateApplicant { .. } => 2, // and the run's
+        Effect::StartRun { .. } | Effect::ReadRun { .. } => 1,
+        Effect::ReadAttributes { .. } | Effect::WriteCaptureSecret { .. } => 0,
     }
 }
 
@@ -32,20 +34,49 @@ pub(super) fn class(effect: &Effect) -> Class {
     if effect.is_start() { Class::Start } else { Class::Poll }
 }
 
+/// When a turn began, by two clocks: one that nobody sets, and one that goes on while the machine sleeps.
+#[derive(Clone, Copy)]
+pub(super) struct Began(Instant, Timestamp);
+
+impl Began {
+    pub(super) fn now() -> Self {
+        Self(Instant::now(), Timestamp::now())
+    }
+
+    /// Whether either clock says that so much time is over. A clock that was set back says nothing that can be relied on.
+    pub(super) fn is_over(self, limit: Duration) -> bool {
+        let by_the_wall = Duration::try_from(Timestamp::now().duration_since(self.1));
+        self.0.elapsed() >= limit || by_the_wall.is_ok_and(|elapsed| elapsed >= limit)
+    }
+
+    pub(super) fn elapsed(self) -> Duration {
+        self.0.elapsed()
+    }
+}
+
 /// Performs one effect. `began` is before its intent was recorded.
 pub(super) async fn effect(
     ctx: &Ctx,
     object: &IdentityVerification,
     provider: Option<&OnfidoProvider>,
     effect: &Effect,
-    permit: Option<Permit>,
-    began: Instant,
+    permits: &mut Vec<Permit>,
+    began: Began,
 ) -> Result<Outcome, Trouble> {
     match effect {
-        Effect::ReadAttributes { names } => return Ok(Ok(Receipt::Attributes(attributes::read(ctx, object, names).await?))),
+        Effect::ReadAttributes { names } => return Ok(attributes::read(ctx, object, names).await?.map(Receipt::Attributes)),
         Effect::WriteCaptureSecret { run, token, restore } => {
-            let written = persistently(ctx, || capture::write(ctx, object, run, token, *restore)).await?;
-            return Ok(written.map(Receipt::CaptureSecretWritten));
+            let write = || capture::write(ctx, object, run, token, *restore);
+            // A run that is on record can wait for its Secret; one that is not is recorded soon, with or without.
+            let patience = if *restore { Duration::ZERO } else { ctx.timing().deadline };
+            return match persistently(ctx, patience, write).await {
+                Ok(written) => Ok(written.map(Receipt::CaptureSecretWritten)),
+                Err(trouble) if *restore => Err(trouble),
+                Err(trouble) => {
+                    tracing::warn!(%trouble, "the run is recorded without its Secret");
+                    Ok(Err(Failure::SecretRefused { name: capture::name(object) }))
+                }
+            };
         }
         Effect::LookForRun { .. } | Effect::CreateApplicant { .. } | Effect::StartRun { .. } | Effect::ReadRun { .. } => {}
     }
@@ -58,7 +89,7 @@ pub(super) async fn effect(
         Ok(vendor) => vendor,
         Err(failure) => return Ok(Err(failure)),
     };
-    let outcome = call(ctx, &vendor, effect, permit, began).await;
+    let outcome = call(ctx, &vendor, effect, permits, began).await;
     if matches!(outcome, Err(Failure::Unauthorized)) {
         ctx.vendors.doubt(provider);
         ctx.memories.provider(provider.metadata.uid.as_deref().unwrap_or_default(), |memory| memory.probed = None);
@@ -67,20 +98,19 @@ pub(super) async fn effect(
     Ok(outcome)
 }
 
-async fn call(ctx: &Ctx, vendor: &Vendor, effect: &Effect, permit: Option<Permit>, began: Instant) -> Outcome {
-    let late = || began.elapsed() >= ctx.timing().deadline;
-    let permit = permit.ok_or(Failure::RateLimited { after: None });
+async fn call(ctx: &Ctx, vendor: &Vendor, effect: &Effect, permits: &mut Vec<Permit>, began: Began) -> Outcome {
+    let mut permit = || permits.pop().ok_or(Failure::RateLimited { after: None });
     match effect {
-        Effect::CreateApplicant { .. } | Effect::StartRun { .. } if late() => Err(Failure::TooLate),
+        Effect::CreateApplicant { .. } | Effect::StartRun { .. } if began.is_over(ctx.timing().deadline) => Err(Failure::TooLate),
         Effect::CreateApplicant { applicant, .. } => {
-            let answer = vendor.client.create_applicant(permit?, applicant).await;
+            let answer = vendor.client.create_applicant(permit()?, applicant).await;
             counted(ctx, Operation::CreateApplicant, answer).map(Receipt::ApplicantCreated).map_err(post_failure)
         }
         Effect::StartRun { run, .. } => {
-            let answer = vendor.client.create_workflow_run(permit?, run).await;
+            let answer = vendor.client.create_workflow_run(permit()?, run).await;
             counted(ctx, Operation::StartRun, answer).map(|run| Receipt::RunStarted(Box::new(run))).map_err(post_failure)
         }
-        Effect::ReadRun { run, applicant } => read_run(ctx, vendor, run, applicant.as_ref(), permit?).await,
+        Effect::ReadRun { run, applicant } => read_run(ctx, vendor, run, applicant.as_ref(), permit()?).await,
         Effect::LookForRun { applicant, tag } => look(ctx, vendor, applicant.as_ref(), tag, permit).await,
         Effect::ReadAttributes { .. } | Effect::WriteCaptureSecret { .. } => Err(Failure::TooLate), // call nobody; performed above
     }
@@ -104,13 +134,19 @@ async fn read_run(ctx: &Ctx, vendor: &Vendor, run: &WorkflowRunId, applicant: Op
     Err(Failure::UnexpectedAnswer { what: "it does not know the run" })
 }
 
-async fn look(ctx: &Ctx, vendor: &Vendor, applicant: Option<&ApplicantId>, tag: &str, permit: Result<Permit, Failure>) -> Outcome {
+async fn look(
+    ctx: &Ctx,
+    vendor: &Vendor,
+    applicant: Option<&ApplicantId>,
+    tag: &str,
+    mut permit: impl FnMut() -> Result<Permit, Failure>,
+) -> Outcome {
     if let Some(applicant) = applicant
-        && !knows(ctx, vendor, applicant, permit?).await?
+        && !knows(ctx, vendor, applicant, permit()?).await?
     {
         return Ok(Receipt::Looked(Looked { applicant_known: false, runs: vec![] }));
     }
-    let answer = vendor.client.find_workflow_runs(Class::Start, applicant, tag).await;
+    let answer = vendor.client.find_workflow_runs(permit()?, Class::Start, applicant, tag).await;
     let search = counted(ctx, Operation::ListRuns, answer).map_err(get_failure)?;
     if !search.complete {
         return Err(Failure::UnexpectedAnswer { what: "its list of runs has no end" });
@@ -133,13 +169,17 @@ fn counted<T>(ctx: &Ctx, operation: Operation, answer: Result<T, VendorError>) -
     answer
 }
 
-/// Retries trouble with the API server for minutes: what a paid call has brought cannot be had again.
-pub(super) async fn persistently<T, F: Future<Output = Result<T, Trouble>>>(ctx: &Ctx, act: impl Fn() -> F) -> Result<T, Trouble> {
+/// Retries trouble with the API server for a while: what a paid call has brought cannot be had again.
+pub(super) async fn persistently<T, F: Future<Output = Result<T, Trouble>>>(
+    ctx: &Ctx,
+    patience: Duration,
+    act: impl Fn() -> F,
+) -> Result<T, Trouble> {
     let began = Instant::now();
     let mut failures = 0;
     loop {
         match act().await {
-            Err(trouble) if began.elapsed() < ctx.timing().persistence => {
+            Err(trouble) if began.elapsed() < patience => {
                 tracing::warn!(%trouble, "trying again");
                 failures += 1;
                 tokio::time::sleep(ctx.backoff(failures).min(ctx.timing().deadline)).await;

@@ -91,7 +91,7 @@ async fn drive(ctx: &Ctx, object: OnfidoProvider) -> Result<Wake, Trouble> {
                 observed.facts.webhook = Some(webhook_tokens(ctx, &object, &namespace).await?);
                 vendor = found.ok();
                 observed.last_probe = ctx.memories.provider(&uid, |memory| {
-                    memory.probed.as_ref().filter(|(token, _)| vendor.as_ref().is_some_and(|v| v.token == *token)).map(|(_, at)| *at)
+                    memory.probed.as_ref().filter(|(token, _)| vendor.as_ref().is_some_and(|v| v.digest == *token)).map(|(_, at)| *at)
                 });
             }
             (Some(Effect::Probe), Some(vendor)) => observed.facts.probe = Some(probe(ctx, &object, &uid, vendor).await),
@@ -122,7 +122,7 @@ async fn probe(ctx: &Ctx, object: &OnfidoProvider, uid: &str, vendor: &Vendor) -
     ctx.settings.metrics.vendor_call(VendorOperation::Probe, VendorOutcome::from(&answer));
     match answer {
         Ok(()) => {
-            ctx.memories.provider(uid, |memory| memory.probed = Some((vendor.token.clone(), Timestamp::now())));
+            ctx.memories.provider(uid, |memory| memory.probed = Some((vendor.digest, Timestamp::now())));
             Ok(())
         }
         Err(VendorError::Unauthorized { .. } | VendorError::Forbidden) => {

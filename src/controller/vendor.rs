@@ -47,7 +47,8 @@ struct Account {
 #[derive(Clone)]
 pub(super) struct Vendor {
     pub(super) client: Client,
-    pub(super) token: ApiToken,
+    /// Of the token, by which it is told from another.
+    pub(super) digest: [u8; 32],
     pub(super) environment: Environment,
 }
 
@@ -80,7 +81,8 @@ impl Vendors {
         };
         let by_environment = if environment == Environment::Sandbox { SANDBOX_PER_MINUTE } else { LIVE_PER_MINUTE };
         let per_minute = provider.spec.rate_limit.as_ref().map_or(by_environment, |limit| limit.requests_per_minute).max(1);
-        let account = Account { region: provider.spec.region, per_minute, digest: Sha256::digest(token.expose()).into() };
+        let digest = Sha256::digest(token.expose()).into();
+        let account = Account { region: provider.spec.region, per_minute, digest };
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= CAPACITY && !known.contains_key(&account) {
             known.clear();
@@ -88,7 +90,7 @@ impl Vendors {
         let vendor = known.entry(account).or_insert_with(|| {
             let limiter = Arc::new(Limiter::new(NonZeroU32::new(per_minute).unwrap_or(NonZeroU32::MIN)));
             let client = Client::new(self.transport.clone(), self.endpoint(provider.spec.region), &token, limiter);
-            Vendor { client, token, environment }
+            Vendor { client, digest, environment }
         });
         Ok(Ok(vendor.clone()))
     }
@@ -115,7 +117,8 @@ impl Vendors {
 pub(super) fn secret_failure(fault: SecretFault) -> Result<Failure, Trouble> {
     match fault {
         SecretFault::NotFound { namespace, name, key, use_ } => Ok(Failure::SecretNotFound { namespace, name, key, for_use: use_ }),
-        fault @ (SecretFault::Forbidden { .. } | SecretFault::Api { .. }) => Err(fault.into()),
+        SecretFault::Forbidden { namespace, name } => Ok(Failure::SecretForbidden { namespace, name }),
+        fault @ SecretFault::Api { .. } => Err(fault.into()),
     }
 }
 

@@ -14,7 +14,12 @@ use crate::{
     plan::Wake,
 };
 
-use super::{Ctx, Stored, Trouble, drive, memory::Occasion, observe};
+use super::{
+    Ctx, Stored, Trouble,
+    drive::{self, End},
+    memory::Occasion,
+    observe,
+};
 
 /// Makes a pass.
 pub(super) async fn reconcile(object: Arc<Stored<IdentityVerification>>, ctx: Arc<Ctx>) -> Result<Action, Trouble> {
@@ -30,8 +35,8 @@ pub(super) async fn reconcile(object: Arc<Stored<IdentityVerification>>, ctx: Ar
         return Ok(Action::requeue(rest));
     }
     ctx.settings.metrics.reconcile();
-    let wake = isolated(&ctx, object, provider).await;
-    Ok(come_back(&ctx, &uid, occasion, wake))
+    let end = isolated(&ctx, object, provider).await;
+    Ok(come_back(&ctx, &uid, occasion, end))
 }
 
 /// Never asked: every pass says itself when to come back.
@@ -46,7 +51,7 @@ pub(super) fn on_error(object: Arc<Stored<IdentityVerification>>, trouble: &Trou
 }
 
 /// A pass in a task of its own: a panic harms no other object, and a shutdown waits for it.
-async fn isolated(ctx: &Arc<Ctx>, object: IdentityVerification, provider: Option<OnfidoProvider>) -> Result<Wake, Trouble> {
+async fn isolated(ctx: &Arc<Ctx>, object: IdentityVerification, provider: Option<OnfidoProvider>) -> Result<End, Trouble> {
     let span = tracing::info_span!("verification", namespace = object.metadata.namespace, name = object.metadata.name);
     let pass = {
         let ctx = ctx.clone();
@@ -57,7 +62,7 @@ async fn isolated(ctx: &Arc<Ctx>, object: IdentityVerification, provider: Option
         pass.instrument(span)
     };
     match ctx.passes.spawn(pass).await {
-        Ok(wake) => wake,
+        Ok(end) => end,
         Err(_) => {
             ctx.settings.metrics.reconcile_panic();
             Err(Trouble::Panicked)
@@ -72,25 +77,31 @@ fn resting(ctx: &Ctx, uid: &str, occasion: &Occasion) -> Option<Duration> {
     (of == *occasion).then(|| until.saturating_duration_since(Instant::now())).filter(|left| !left.is_zero())
 }
 
-/// Turns what a pass said into what the controller does next.
-fn come_back(ctx: &Ctx, uid: &str, occasion: Occasion, wake: Result<Wake, Trouble>) -> Action {
+/// Turns what a pass came to into what the controller does next.
+fn come_back(ctx: &Ctx, uid: &str, occasion: Occasion, end: Result<End, Trouble>) -> Action {
     let wait = ctx.memories.verification(uid, |memory| {
-        let wait = match &wake {
-            Ok(Wake::OnChange) => None,
-            Ok(Wake::At(moment)) => Some(Duration::try_from(moment.duration_since(jiff::Timestamp::now())).unwrap_or_default()),
-            Ok(Wake::Backoff) | Err(_) => {
-                memory.failures = memory.failures.saturating_add(1);
-                Some(ctx.backoff(memory.failures - 1))
+        let failures = std::mem::take(&mut memory.failures);
+        let wait = match &end {
+            Ok(End::Planned(Wake::OnChange)) => None,
+            Ok(End::Planned(Wake::At(moment))) => {
+                Some(Duration::try_from(moment.duration_since(jiff::Timestamp::now())).unwrap_or_default())
+            }
+            Ok(End::Throttled(throttled)) => {
+                // Everybody is told the time of the next call alone: whoever waits longer asks less often.
+                memory.failures = failures.saturating_add(1);
+                memory.throttled = Some(*throttled);
+                Some(throttled.wait.max(ctx.backoff(failures).min(ctx.timing().throttled)))
+            }
+            Ok(End::Planned(Wake::Backoff)) | Err(_) => {
+                memory.failures = failures.saturating_add(1);
+                Some(ctx.backoff(failures))
             }
         };
-        if matches!(wake, Ok(Wake::OnChange | Wake::At(_))) {
-            memory.failures = 0;
-        }
         // Trouble is not the object's: whatever wakes it may try again.
-        memory.rest = wait.filter(|_| wake.is_ok()).map(|wait| (occasion, Instant::now() + wait));
+        memory.rest = wait.filter(|_| end.is_ok()).map(|wait| (occasion, Instant::now() + wait));
         wait
     });
-    if let Err(trouble) = &wake {
+    if let Err(trouble) = &end {
         tracing::warn!(uid, %trouble, "the pass is made again");
     }
     wait.map_or_else(Action::await_change, Action::requeue)

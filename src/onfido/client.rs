@@ -1,5 +1,6 @@
 //! The calls, each sent at most once. Owns the HTTP client and its limits; not when to call, and no retries.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -155,6 +156,11 @@ impl Client {
         self.limiter.try_acquire(class)
     }
 
+    /// Permits so many calls together or none of them, or tells how long to wait before asking again.
+    pub fn try_acquire_all(&self, class: Class, calls: NonZeroU32) -> Result<Vec<Permit>, Duration> {
+        self.limiter.try_acquire_all(class, calls)
+    }
+
     /// `POST /applicants`. Not repeatable: see [`VendorError::effect`].
     pub async fn create_applicant(&self, _: Permit, applicant: &NewApplicant) -> Result<Applicant, VendorError> {
         self.post(&["applicants"], applicant).await
@@ -195,17 +201,24 @@ impl Client {
         self.get(url, MAX_LIST).await
     }
 
-    /// Reads pages until one brings nothing new, [`MAX_PAGES`] at most, and trusts no filter of the vendor's. For the first page it does
-    /// not wait; for the others it does, [`MAX_SEARCH_WAIT`] in all, or a search of two pages could never end at a low rate.
-    pub async fn find_workflow_runs(&self, class: Class, applicant: Option<&ApplicantId>, tag: &str) -> Result<RunSearch, VendorError> {
+    /// Reads pages until one brings nothing new, [`MAX_PAGES`] at most, and trusts no filter of the vendor's. The first page has its
+    /// permit; for those of the others it waits, [`MAX_SEARCH_WAIT`] in all, or a search of two pages could never end at a low rate.
+    pub async fn find_workflow_runs(
+        &self,
+        first: Permit,
+        class: Class,
+        applicant: Option<&ApplicantId>,
+        tag: &str,
+    ) -> Result<RunSearch, VendorError> {
         let mut seen = std::collections::HashSet::new();
         let mut runs = Vec::new();
-        let mut patience = Duration::ZERO;
+        let mut patience = MAX_SEARCH_WAIT;
+        let mut first = Some(first);
         for page in 1..=MAX_PAGES {
-            let permit = self.acquire_within(class, &mut patience).await?;
-            if page == 1 {
-                patience = MAX_SEARCH_WAIT;
-            }
+            let permit = match first.take() {
+                Some(first) => first,
+                None => self.acquire_within(class, &mut patience).await?,
+            };
             let mut page = self.list_workflow_runs(permit, applicant, tag, page).await?;
             page.retain(|run| seen.insert(run.id.clone()));
             if page.is_empty() {

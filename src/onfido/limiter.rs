@@ -15,6 +15,8 @@ use governor::{
 use super::error::MAX_RETRY_AFTER;
 
 const MINUTE: Duration = Duration::from_secs(60);
+/// How many calls can always be permitted together.
+const LEAST_BURST: NonZeroU32 = NonZeroU32::new(3).unwrap();
 
 /// Whose turn it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -62,6 +64,12 @@ impl<C: Clock + Clone> Limiter<C> {
 
     /// Permits one call, or tells how long to wait before asking again.
     pub fn try_acquire(&self, class: Class) -> Result<Permit, Duration> {
+        self.try_acquire_all(class, NonZeroU32::MIN).map(|_| Permit(()))
+    }
+
+    /// Permits so many calls together or none of them, or tells how long to wait before asking again. Whoever took them one by one, and
+    /// gave up in between, would keep everybody from ever having enough.
+    pub fn try_acquire_all(&self, class: Class, calls: NonZeroU32) -> Result<Vec<Permit>, Duration> {
         let now = self.clock.now();
         if let Some(until) = *self.paused_until.lock().unwrap_or_else(PoisonError::into_inner)
             && until > now
@@ -70,10 +78,10 @@ impl<C: Clock + Clone> Limiter<C> {
         }
         // The narrower bucket first: a poll that is refused takes nothing from the starts.
         if class == Class::Poll {
-            self.polls.check().map_err(|refused| refused.wait_time_from(now))?;
+            take(&self.polls, calls, now)?;
         }
-        self.all.check().map_err(|refused| refused.wait_time_from(now))?;
-        Ok(Permit(()))
+        take(&self.all, calls, now)?;
+        Ok((0..calls.get()).map(|_| Permit(())).collect())
     }
 
     /// Permits nothing for a while, an hour at most; a longer pause that is on stays.
@@ -84,9 +92,18 @@ impl<C: Clock + Clone> Limiter<C> {
     }
 }
 
+/// More than a bucket ever holds is never permitted: whoever asks for it should not be here again soon.
+fn take<C: Clock>(bucket: &Bucket<C>, calls: NonZeroU32, now: C::Instant) -> Result<(), Duration> {
+    match bucket.check_n(calls) {
+        Ok(taken) => taken.map_err(|refused| refused.wait_time_from(now)),
+        Err(_) => Err(MINUTE),
+    }
+}
+
 /// Any minute sees at most the burst and what flows in before the minute is over: burst + (flow - 1) = requests.
 fn quota(requests: NonZeroU32) -> Quota {
-    let burst = NonZeroU32::new(requests.get() / 5).unwrap_or(NonZeroU32::MIN);
+    // Enough for one start: a look, the applicant, the run.
+    let burst = NonZeroU32::new(requests.get() / 5).map_or(LEAST_BURST, |burst| burst.max(LEAST_BURST)).min(requests);
     let flow = requests.get() - burst.get() + 1;
     // Rounded up: a nanosecond short would let one more in.
     let period = MINUTE / flow + Duration::from_nanos(1);
@@ -122,11 +139,12 @@ mod tests {
 
     #[test]
     fn no_minute_sees_more_than_was_asked_for_and_most_is_used() {
-        for requests in [1, 2, 4, 5, 20, 300, 400] {
+        for requests in [1, 2, 3, 4, 5, 10, 20, 300, 400] {
             let times = greedy(requests, Class::Start);
             let busiest = times.iter().map(|from| times.iter().filter(|t| **t >= *from && **t < *from + MINUTE).count()).max();
             assert!(busiest <= Some(requests as usize), "{requests}: {busiest:?}");
-            assert!(times.len() >= requests as usize * 8, "{requests}: {}", times.len());
+            // At a few calls a minute, those that must be permitted together leave little in between.
+            assert!(requests < 10 || times.len() >= requests as usize * 8, "{requests}: {}", times.len());
         }
     }
 
@@ -153,5 +171,28 @@ mod tests {
         assert!(limiter.try_acquire(Class::Start).is_ok());
         limiter.pause(Duration::MAX);
         assert_eq!(limiter.try_acquire(Class::Start).err(), Some(MAX_RETRY_AFTER));
+    }
+
+    #[test]
+    fn calls_that_belong_together_are_permitted_together_or_not_at_all() {
+        let three = NonZeroU32::new(3).unwrap();
+        for rate in [3, 4, 9, 20, 300] {
+            let clock = FakeRelativeClock::default();
+            let limiter = Limiter::with_clock(NonZeroU32::new(rate).unwrap(), clock.clone());
+            let mut started = 0;
+            // Ten who need two or three calls each, and ask again whenever they are told to: each gets them.
+            while started < 10 {
+                match limiter.try_acquire_all(Class::Start, if started % 2 == 0 { three } else { NonZeroU32::new(2).unwrap() }) {
+                    Ok(permits) => {
+                        assert!(permits.len() >= 2);
+                        started += 1;
+                    }
+                    Err(wait) => {
+                        assert!(wait <= MINUTE * 3 + Duration::from_nanos(3), "{rate} a minute: {wait:?}");
+                        clock.advance(wait);
+                    }
+                }
+            }
+        }
     }
 }

@@ -14,6 +14,7 @@ pub enum Failure {
     NamespaceNotAllowed { namespace: String, provider: String },
     ProviderNotReady { provider: String, reason: String },
     SecretNotFound { namespace: String, name: String, key: Option<String>, for_use: SecretUse },
+    SecretForbidden { namespace: String, name: String },
     TokenInvalid { namespace: String, name: String, key: String, fault: &'static str },
     AttributeMissing { name: String },
     AttributeInvalid { name: String, fault: FieldFault },
@@ -86,6 +87,9 @@ impl Failure {
             }
             Self::SecretNotFound { .. } => {
                 rule(C::Accepted, R::SecretNotFound, Retry::Backoff, false, "create the Secret with that key and label")
+            }
+            Self::SecretForbidden { .. } => {
+                rule(C::Accepted, R::SecretForbidden, Retry::Slowly, false, "grant the operator the verb get on secrets in that namespace")
             }
             Self::TokenInvalid { .. } => {
                 rule(C::Accepted, R::TokenInvalid, Retry::Backoff, false, "put the token into that key, and nothing else")
@@ -196,6 +200,7 @@ impl Failure {
                 let key = key.as_ref().map_or(String::new(), |key| format!(", key {key},"));
                 format!("Secret {namespace}/{name}{key} is missing or not labelled {USE_LABEL}: {}", for_use.as_str())
             }
+            Self::SecretForbidden { namespace, name } => format!("the operator may not read Secret {namespace}/{name}"),
             Self::TokenInvalid { namespace, name, key, fault } => {
                 format!("Secret {namespace}/{name}, key {key}, holds no token: it {fault}")
             }
@@ -232,6 +237,7 @@ impl Failure {
                 key: Some(key.clone()),
                 for_use: SecretUse::Attributes,
             },
+            Self::SecretForbidden { namespace: namespace.clone(), name: name.clone() },
             Self::TokenInvalid { namespace, name: name.clone(), key, fault: "is empty" },
             Self::AttributeMissing { name: name.clone() },
             Self::AttributeInvalid { name: name.clone(), fault: FieldFault::NotADate },

@@ -33,6 +33,8 @@ pub struct Timing {
     pub secret_ttl: Duration,
     /// How long the record of a paid call is tried, and the Secret it brought.
     pub persistence: Duration,
+    /// The most that an object waits for its turn at the vendor before it asks again.
+    pub throttled: Duration,
     /// Least and most of an object's own backoff.
     pub backoff: [Duration; 2],
 }
@@ -64,6 +66,7 @@ impl Default for Timing {
             probe: s(600),
             secret_ttl: s(60),
             persistence: s(300),
+            throttled: s(30),
             backoff: [s(1), s(300)],
         }
     }
@@ -94,6 +97,7 @@ impl Timing {
             probe,
             secret_ttl,
             persistence,
+            throttled,
             backoff,
         } = self.clone();
         Self {
@@ -111,6 +115,7 @@ impl Timing {
             probe: scale(probe),
             secret_ttl: scale(secret_ttl),
             persistence: scale(persistence),
+            throttled: scale(throttled),
             backoff: backoff.map(scale),
         }
     }

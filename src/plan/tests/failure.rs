@@ -31,6 +31,7 @@ fn table() -> Vec<RuleRow> {
         ),
         (secret, C::Accepted, R::SecretNotFound, Retry::Backoff, false),
         (token, C::Accepted, R::TokenInvalid, Retry::Backoff, false),
+        (Failure::SecretForbidden { namespace: "n".into(), name: "s".into() }, C::Accepted, R::SecretForbidden, Retry::Slowly, false),
         (Failure::AttributeMissing { name: name.clone() }, C::Accepted, R::AttributeMissing, Retry::Backoff, true),
         (
             Failure::AttributeInvalid { name: name.clone(), fault: FieldFault::NotADate },
@@ -67,7 +68,7 @@ fn each_failure_has_its_rule() {
         assert!(failure.message().ends_with(rule.remedy) && !rule.remedy.is_empty(), "{failure:?}");
         seen.insert(format!("{failure:?}").split([' ', '{']).next().unwrap().to_owned());
     }
-    assert_eq!(seen.len(), 21, "every variant has its row here");
+    assert_eq!(seen.len(), 22, "every variant has its row here");
     // A header, a rule, and a line for each variant.
     assert_eq!(troubleshooting().lines().count(), 2 + seen.len());
 }

@@ -77,12 +77,13 @@ fn every_duration_scales_but_the_vendors_own() {
         probe,
         secret_ttl,
         persistence,
+        throttled,
         backoff,
     } = Timing::default().scaled(0.5);
     assert_eq!((deadline, post_timeout, settle, look_first_after), (secs(15), secs(10), secs(15), secs(30)));
     assert_eq!((absence, tries, stalled_look), (secs(150), [secs(150), secs(1800), secs(10800)], secs(1800)));
     assert_eq!((looks[0], looks[6], slow_look, slow_retry), (Duration::from_millis(1500), secs(450), secs(1800), secs(150)));
     assert_eq!((sdk_token_lifetime, probe, secret_ttl), (secs(34 * 86400), secs(300), secs(30)));
-    assert_eq!((persistence, backoff), (secs(150), [Duration::from_millis(500), secs(150)]));
+    assert_eq!((persistence, throttled, backoff), (secs(150), secs(15), [Duration::from_millis(500), secs(150)]));
     assert_eq!(Timing::default().doubt(), secs(80));
 }
