@@ -86,7 +86,7 @@ fn applicant_in_doubt(o: &Observed, now: Timestamp, operation: &Operation) -> Ve
     match &o.facts.looked {
         None => return perform(o, look(o)),
         Some(Err(failure)) => return refused(o, now, failure),
-        Some(Ok(looked)) if !looked.runs.is_empty() => return adopt(o, now, looked),
+        Some(Ok(looked)) if !looked.runs.is_empty() => return adopt(o, now, looked, o.status.basis.clone()),
         Some(Ok(_)) => {}
     }
     let mut plan = intend_applicant(o, now, accepted, operation.tries + 1);
@@ -120,7 +120,7 @@ fn run_in_doubt(o: &Observed, now: Timestamp, operation: &Operation) -> Verifica
         },
         Some(Err(failure)) => refused(o, now, failure),
         Some(Ok(Looked { applicant_known: false, .. })) => refused(o, now, &Failure::AccountChanged),
-        Some(Ok(looked)) if !looked.runs.is_empty() => adopt(o, now, looked),
+        Some(Ok(looked)) if !looked.runs.is_empty() => adopt(o, now, looked, o.status.basis.clone()),
         Some(Ok(_)) => absent(o, now, operation),
     }
 }

@@ -312,3 +312,26 @@ fn a_run_that_turns_up_beside_a_later_try_is_reported() {
     o.absorb(&effect, Ok(Receipt::RunStarted(Box::new(run("processing", json!({}))))));
     assert!(o.facts.looked.is_none() && o.facts.started.is_some());
 }
+
+#[test]
+fn a_run_found_without_its_applicant_on_record_never_verifies() {
+    // etcd was restored to an older intent: today's values are even those of the record, but nothing says the applicant was sent them.
+    let restored = with(doubted(applicant_intended()), |o| o.facts.attributes = Some(Ok(person())));
+    let withdrawn = with(applicant_intended(), |o| o.facts.applicant = Some(Err(Failure::Unauthorized)));
+    let withdrawn = with(next(&withdrawn, step(&withdrawn, 1).status), |o| {
+        (o.created_at, o.facts.attributes) = (t(-60), Some(Ok(person())));
+    });
+    for o in [restored, withdrawn] {
+        assert!(o.status.basis.is_some() && o.status.applicant_id.is_none());
+        let found = with(o, |o| o.facts.looked = looked(vec![run("processing", json!({}))]));
+        let adopted = step(&found, 80).status;
+        assert_eq!(adopted.workflow_run_id.as_deref(), Some("run-1"));
+        for values in [person(), Attributes { unreadable: vec![Failure::Unreachable], ..attributes(&[]) }] {
+            let approved = with(next(&found, adopted.clone()), |o| {
+                (o.facts.run, o.facts.attributes) = (boxed("approved"), Some(Ok(values)));
+            });
+            let says = all_says(&step(&approved, 100).status);
+            assert!(says.contains(&"Verified=False/AttributeChanged".to_owned()), "{says:?}");
+        }
+    }
+}
