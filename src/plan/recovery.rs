@@ -1,7 +1,7 @@
 //! The rows of an unrepeatable call whose answer is missing: wait out the time in which it may still take effect, find out, and only
 //! then try again. An applicant is never looked for, since another system's namesake would be found.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::{
@@ -43,7 +43,7 @@ pub(super) fn unanswered(o: &Observed, now: Timestamp, failure: &Failure) -> Ver
     if *failure == Failure::Ambiguous {
         let doubt = after(now, o.timing.doubt());
         let next = match &o.status.operation {
-            Some(operation) if operation.kind == OperationKind::CreateApplicant => next_applicant(o, operation).max(doubt),
+            Some(operation) if operation.kind == OperationKind::CreateApplicant => next_applicant(o, now, operation).max(doubt),
             _ => doubt,
         };
         plan.wake = Wake::At(next);
@@ -73,7 +73,7 @@ pub(super) fn in_doubt(o: &Observed, now: Timestamp, operation: &Operation) -> V
 
 /// Whether the applicant exists cannot be found out: create one again, ever more rarely, and report that another may exist.
 fn applicant_in_doubt(o: &Observed, now: Timestamp, operation: &Operation) -> VerificationPlan {
-    let due = next_applicant(o, operation);
+    let due = next_applicant(o, now, operation);
     if due > now {
         return waiting(o, now, due);
     }
@@ -103,19 +103,25 @@ fn applicant_in_doubt(o: &Observed, now: Timestamp, operation: &Operation) -> Ve
 }
 
 /// When an applicant of unknown fate is created again.
-fn next_applicant(o: &Observed, operation: &Operation) -> Timestamp {
+fn next_applicant(o: &Observed, now: Timestamp, operation: &Operation) -> Timestamp {
     let wait = match operation.tries {
         0 => o.timing.doubt(),
         tries => o.timing.tries[(tries as usize - 1).min(o.timing.tries.len() - 1)],
     };
-    after(operation.started_at.0, wait)
+    after(began(o, now, operation), wait)
+}
+
+/// When an operation began, as far as the clock can be believed: it may have been set back since, but this process's own cannot.
+fn began(o: &Observed, now: Timestamp, operation: &Operation) -> Timestamp {
+    let known_since = now.saturating_sub(SignedDuration::try_from(o.memory.operation_known_for).unwrap_or(SignedDuration::MAX));
+    operation.started_at.0.min(known_since.unwrap_or(Timestamp::MIN))
 }
 
 /// Whether the run exists can be found out: by its tag, in the account that knows the applicant.
 fn run_in_doubt(o: &Observed, now: Timestamp, operation: &Operation) -> VerificationPlan {
     match &o.facts.looked {
         None => match &o.status.next_check_at {
-            Some(due) if operation.looks > 0 && due.0 > now => waiting(o, now, due.0),
+            Some(due) if operation.looks > 0 && due.0 > now && due.0 <= after(now, o.timing.longest()) => waiting(o, now, due.0),
             _ => perform(o, look(o)),
         },
         Some(Err(failure)) => refused(o, now, failure),
@@ -127,10 +133,10 @@ fn run_in_doubt(o: &Observed, now: Timestamp, operation: &Operation) -> Verifica
 
 /// A look found nothing. Once that can be believed: another try, a bounded number of times; then a human.
 fn absent(o: &Observed, now: Timestamp, operation: &Operation) -> VerificationPlan {
-    let absent_since = operation.absent_since.clone().unwrap_or(Time(now));
+    let absent_since = operation.absent_since.clone().filter(|since| since.0 <= now).unwrap_or(Time(now));
     let looks = operation.looks.saturating_add(1);
     let believed = looks >= LOOKS_BEFORE_ABSENT && between(absent_since.0, now) >= o.timing.absence;
-    let next_try = o.timing.tries.get(operation.tries as usize).map(|wait| after(operation.started_at.0, *wait));
+    let next_try = o.timing.tries.get(operation.tries as usize).map(|wait| after(began(o, now, operation), *wait));
     match next_try {
         Some(due) if believed && due <= now => return try_again(o, now, operation),
         _ => {}

@@ -226,7 +226,12 @@ fn an_applicant_is_never_looked_for_but_its_run_is() {
             80,
             ["", "Pending", "=", "CreateApplicant 0 0", "Fields", "+80", ""],
         ),
-        Row("by the recorded time too", o.clone(), 79, ["", "Pending", "=", "CreateApplicant 0 0", "Fields", "+1", ""]),
+        Row(
+            "by either clock",
+            with(o.clone(), |o| o.memory.operation_known_for = secs(79)),
+            79,
+            ["", "Pending", "=", "CreateApplicant 0 0", "Fields", "+1", ""],
+        ),
         Row(
             "what is asked for is read anew",
             with(o.clone(), |o| o.facts = Facts::default()),
@@ -334,4 +339,72 @@ fn a_run_found_without_its_applicant_on_record_never_verifies() {
             assert!(says.contains(&"Verified=False/AttributeChanged".to_owned()), "{says:?}");
         }
     }
+}
+
+/// Recorded by a clock that was a day ahead.
+const AHEAD: i64 = 86_400;
+
+#[test]
+fn a_clock_that_was_set_back_stops_no_recovery() {
+    let time = |seconds| k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(t(seconds));
+    let run_of = |tries, looks, absent_since, known_for| {
+        with(missing(tries, looks, absent_since), |o| {
+            o.status.operation.as_mut().unwrap().started_at = time(AHEAD);
+            o.memory.operation_known_for = secs(known_for);
+        })
+    };
+    let applicant_of = |known_for| {
+        with(applicant_intended(), |o| {
+            o.status.operation.as_mut().unwrap().started_at = time(AHEAD);
+            o.memory.operation_known_for = secs(known_for);
+            (o.facts.attributes, o.facts.looked) = (Some(Ok(person())), looked(vec![]));
+        })
+    };
+    let checked = |next_check| {
+        with(run_of(0, 1, AHEAD, 200), |o| {
+            o.facts.looked = None;
+            o.status.next_check_at = Some(time(next_check));
+        })
+    };
+    let recovering = "Submitted=False/Recovering";
+    check(vec![
+        Row(
+            "a look that is a day away is due",
+            checked(AHEAD),
+            100,
+            ["LookForRun of applicant", "Pending", "=", "StartRun 0 1", "Fields", "OnChange", ""],
+        ),
+        Row(
+            "one that is as far away as looks may be is not",
+            checked(100 + 21_600),
+            100,
+            ["", "Pending", "=", "StartRun 0 1", "Fields", "+21600", ""],
+        ),
+        Row(
+            "an absence that begins tomorrow begins now",
+            run_of(0, 2, AHEAD, 200),
+            100,
+            ["", "Pending", recovering, "StartRun 0 3", "Operation nonce-1+", "+150", ""],
+        ),
+        Row(
+            "a try of tomorrow was made no later than it was known",
+            run_of(0, 2, -300, 299),
+            100,
+            ["", "Pending", recovering, "StartRun 0 3", "Operation nonce-1+", "+1", ""],
+        ),
+        Row(
+            "and is followed by the next",
+            run_of(0, 2, -300, 300),
+            100,
+            ["StartRun", "Pending", recovering, "StartRun 1 0", "Operation nonce-1+", "OnChange", ""],
+        ),
+        Row(
+            "so is the applicant's",
+            applicant_of(80),
+            100,
+            ["CreateApplicant", "Pending", recovering, "CreateApplicant 1 0", "Operation nonce-1", "OnChange", "PossibleOrphanApplicant"],
+        ),
+    ]);
+    let absent_since = step(&run_of(0, 2, AHEAD, 200), 100).status.operation.unwrap().absent_since;
+    assert_eq!(absent_since, Some(time(100)), "recorded anew");
 }
