@@ -37,7 +37,8 @@ pub(super) fn answered(o: &Observed, now: Timestamp, run: &WorkflowRun) -> Verif
     }
 }
 
-/// Our own call failed. Without effect: the intent is withdrawn, and what exists stays recorded. With an unknown one: it stays.
+/// Our own call failed. Without effect: the intent is withdrawn, and what exists stays recorded. With an unknown one: it stays. So it
+/// does where the call followed one of unknown fate, which is not forgotten: the refusal is no try, and the finding out begins anew.
 pub(super) fn unanswered(o: &Observed, now: Timestamp, failure: &Failure) -> VerificationPlan {
     let mut plan = refused(o, now, failure);
     if *failure == Failure::Ambiguous {
@@ -50,8 +51,18 @@ pub(super) fn unanswered(o: &Observed, now: Timestamp, failure: &Failure) -> Ver
         plan.status.next_check_at = Some(Time(next));
         return plan;
     }
-    if let Some(operation) = &o.status.operation {
-        plan.fence = Fence::Operation(operation.nonce.clone());
+    let Some(operation) = &o.status.operation else { return plan };
+    plan.fence = Fence::Operation(operation.nonce.clone());
+    if operation.kind == OperationKind::StartRun && operation.tries > 0 {
+        let look = after(now, o.timing.doubt().saturating_sub(o.memory.operation_known_for));
+        let next = match plan.wake {
+            Wake::At(told) => told.max(look),
+            Wake::Backoff | Wake::OnChange => look,
+        };
+        plan.status.operation = Some(Operation { tries: operation.tries - 1, looks: 0, absent_since: None, ..operation.clone() });
+        plan.status.next_check_at = Some(Time(next));
+        plan.wake = Wake::At(next);
+    } else {
         plan.status.operation = None;
         plan.status.next_check_at = None;
     }
@@ -121,7 +132,7 @@ fn began(o: &Observed, now: Timestamp, operation: &Operation) -> Timestamp {
 fn run_in_doubt(o: &Observed, now: Timestamp, operation: &Operation) -> VerificationPlan {
     match &o.facts.looked {
         None => match &o.status.next_check_at {
-            Some(due) if operation.looks > 0 && due.0 > now && due.0 <= after(now, o.timing.longest()) => waiting(o, now, due.0),
+            Some(due) if due.0 > now && due.0 <= after(now, o.timing.longest()) => waiting(o, now, due.0),
             _ => perform(o, look(o)),
         },
         Some(Err(failure)) => refused(o, now, failure),

@@ -408,3 +408,61 @@ fn a_clock_that_was_set_back_stops_no_recovery() {
     let absent_since = step(&run_of(0, 2, AHEAD, 200), 100).status.operation.unwrap().absent_since;
     assert_eq!(absent_since, Some(time(100)), "recorded anew");
 }
+
+#[test]
+fn a_refused_retry_is_no_try_and_forgets_none() {
+    let retried = |tries, failure| {
+        with(run_intended(), |o| {
+            let operation = o.status.operation.as_mut().unwrap();
+            operation.tries = tries;
+            o.memory.operation_known_for = secs(2);
+            o.facts.started = Some(Err(failure));
+        })
+    };
+    let row = |name, failure, says, wake, notices| {
+        Row(name, retried(2, failure), 2, ["", "Pending", says, "StartRun 1 0", "Operation nonce-1+", wake, notices])
+    };
+    let refused = Failure::RequestRefused { fields: vec!["workflow_id".into()] };
+    let gone = Failure::ProviderNotFound { namespace: "shop".into(), name: "onfido".into() };
+    let told = |seconds| Failure::RateLimited { after: Some(secs(seconds)) };
+    check(vec![
+        row("refused", refused, "Submitted=False/RequestRefused Ready=False/RequestRefused", "+300", "Refused"),
+        row("not sent", Failure::Unreachable, "Submitted=False/Unreachable", "+78", ""),
+        row("too late", Failure::TooLate, "Submitted=False/Unreachable", "+78", ""),
+        row("a token refused", Failure::Unauthorized, "Submitted=False/Unauthorized", "+78", ""),
+        row("a limit, not before the looks", told(7), "Submitted=False/RateLimited", "+78", ""),
+        row("a limit, as told", told(700), "Submitted=False/RateLimited", "+700", ""),
+        row("what only a change heals does not hang", gone, "Accepted=False/ProviderNotFound Submitted=False/Recovering", "+78", ""),
+    ]);
+    // What follows: the doubt is waited out, the run looked for over the absence span, and the same try made anew.
+    let o = retried(1, told(700));
+    let kept = next(&o, step(&o, 2).status);
+    let knows = |o: &Observed, known| with(o.clone(), |o| o.memory.operation_known_for = secs(known));
+    check(vec![
+        Row("the doubt", knows(&kept, 9), 9, ["", "Pending", "=", "StartRun 0 0", "Fields", "+71", ""]),
+        Row("what the vendor told", knows(&kept, 80), 80, ["", "Pending", "=", "StartRun 0 0", "Fields", "+622", ""]),
+        Row(
+            "then the looks",
+            knows(&kept, 702),
+            702,
+            ["LookForRun of applicant", "Pending", "=", "StartRun 0 0", "Fields", "OnChange", ""],
+        ),
+    ]);
+    let mut o = kept;
+    for (at, known) in [(702, 702), (852, 852), (1002, 1002)] {
+        (o.memory.operation_known_for, o.facts.looked) = (secs(known), looked(vec![]));
+        let plan = step(&o, at);
+        if at < 1002 {
+            assert_eq!((effect_of(&plan), wake_of(&plan, at).as_str()), ("", "+150"));
+            o = next(&o, plan.status);
+            continue;
+        }
+        assert_eq!(effect_of(&plan), "StartRun");
+        let operation = plan.status.operation.clone().unwrap();
+        assert_eq!((operation.tries, &operation.nonce), (1, &o.nonce), "back where it was, under a new nonce");
+        o.status = plan.status;
+        o.absorb(&plan.effect.unwrap(), Ok(Receipt::RunStarted(Box::new(run("processing", json!({}))))));
+        o.nonce += "+";
+        assert_eq!(effect_of(&step(&o, at)), "LookForRun of applicant", "an ambiguous try may have turned up");
+    }
+}
