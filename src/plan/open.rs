@@ -10,7 +10,7 @@ use crate::{
 
 use super::{
     ATTEMPT, Effect, Observed, VerificationPlan, Wake, conditions,
-    schedule::{Pace, after, next_look},
+    schedule::{Pace, after, next_look, past},
     turn::{halted, names_of, noted, nothing, notice_of, perform, read_run, refused, submission_noted, suspended},
     verdict,
 };
@@ -42,7 +42,7 @@ fn still_open(o: &Observed, now: Timestamp, run: &WorkflowRun, phase: Phase) -> 
         plan.effect = Some(Effect::WriteCaptureSecret { run: run.id.clone(), token: token.clone(), restore: o.status.capture.is_some() });
         return plan;
     }
-    noted(o, &mut plan.status, run);
+    noted(o, now, &mut plan.status, run);
     plan.status.phase = phase;
     capture_noted(o, now, &mut plan);
     plan.wake = Wake::At(due_after_look(o, &plan.status, now));
@@ -60,7 +60,7 @@ pub(super) fn outcome(o: &Observed, now: Timestamp, run: &WorkflowRun, phase: Ph
     let mut plan = nothing(o);
     let mut results = verdict::results(run, basis);
     let verified = verdict::judge(phase, basis, &mut results, &verdict::changed(basis, attributes));
-    noted(o, &mut plan.status, run);
+    noted(o, now, &mut plan.status, run);
     plan.status.phase = phase;
     plan.status.attributes = results;
     plan.status.completed_at = Some(Time(now));
@@ -75,7 +75,7 @@ pub(super) fn acknowledged(o: &Observed, now: Timestamp, wake: Timestamp) -> Ver
     // In review no finalize asks for a look.
     let finalize_pending = submitted(o).is_some() && o.status.submitted_at.is_none() && o.status.phase != Phase::InReview;
     if conditions::suspended(&o.status) || (o.status.observed_generation != Some(o.generation) && !finalize_pending) {
-        submission_noted(o, &mut plan.status);
+        submission_noted(o, now, &mut plan.status);
         conditions::acknowledge(&mut plan.status, o.generation, now);
     }
     plan
@@ -110,6 +110,7 @@ fn due_after_look(o: &Observed, status: &IdentityVerificationStatus, now: Timest
 }
 
 fn due_since(o: &Observed, status: &IdentityVerificationStatus, now: Timestamp, last_look: Option<Timestamp>) -> Timestamp {
+    let last_look = past(last_look, now);
     let began = status.started_at.as_ref().map_or(now, |t| t.0);
     let submitted = status.submitted_at.as_ref().map(|t| t.0).or(submitted(o));
     let (pace, anchor) = match (status.phase, submitted) {
@@ -118,8 +119,8 @@ fn due_since(o: &Observed, status: &IdentityVerificationStatus, now: Timestamp, 
         (Phase::Processing, None) => (Pace::Eager, began.max(conditions::since(status, ConditionType::CaptureReady).unwrap_or(began))),
         _ => (Pace::Slow, began),
     };
-    let due = next_look(pace, anchor, last_look, o.jitter, &o.timing);
-    if troubled(status) { due.min(last_look.map_or(began, |look| after(look, o.timing.slow_retry))) } else { due }
+    let due = next_look(pace, anchor, last_look, now, o.jitter, &o.timing);
+    if troubled(status) { due.min(last_look.map_or(began.min(now), |look| after(look, o.timing.slow_retry))) } else { due }
 }
 
 /// Whether the last look met trouble, or a run that waits for the person came without its token: the next one is not an hour away.

@@ -10,7 +10,7 @@ use crate::api::{
 use super::{
     Failure, Fence, Plan, Retry, Timing, Wake,
     conditions::{Says, set},
-    schedule::after,
+    schedule::{after, past},
 };
 
 /// Everything one pass over a provider may know.
@@ -65,7 +65,9 @@ pub fn plan(o: &Observed, now: Timestamp) -> ProviderPlan {
     }
     match (credentials, &o.facts.probe) {
         (Err(failure), _) => say(o, now, bad(failure), webhook_ready(o, webhook), Wake::Backoff),
-        (Ok(_), None) if o.last_probe.is_none_or(|probe| after(probe, o.timing.probe) <= now) || !probed(o) => perform(o, Effect::Probe),
+        (Ok(_), None) if past(o.last_probe, now).is_none_or(|probe| after(probe, o.timing.probe) <= now) || !probed(o) => {
+            perform(o, Effect::Probe)
+        }
         (Ok(_), None) => say(o, now, recorded_credentials(o), webhook_ready(o, webhook), reread(o, now, webhook)),
         (Ok(_), Some(Err(failure))) => {
             let wake = match failure.rule().retry {

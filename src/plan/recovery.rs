@@ -1,7 +1,7 @@
 //! The rows of an unrepeatable call whose answer is missing: wait out the time in which it may still take effect, find out, and only
 //! then try again. An applicant is never looked for, since another system's namesake would be found.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::{
@@ -37,21 +37,32 @@ pub(super) fn answered(o: &Observed, now: Timestamp, run: &WorkflowRun) -> Verif
     }
 }
 
-/// Our own call failed. Without effect: the intent is withdrawn, and what exists stays recorded. With an unknown one: it stays.
+/// Our own call failed. Without effect: the intent is withdrawn, and what exists stays recorded. With an unknown one: it stays. So it
+/// does where the call followed one of unknown fate, which is not forgotten: the refusal is no try, and the finding out begins anew.
 pub(super) fn unanswered(o: &Observed, now: Timestamp, failure: &Failure) -> VerificationPlan {
     let mut plan = refused(o, now, failure);
     if *failure == Failure::Ambiguous {
         let doubt = after(now, o.timing.doubt());
         let next = match &o.status.operation {
-            Some(operation) if operation.kind == OperationKind::CreateApplicant => next_applicant(o, operation).max(doubt),
+            Some(operation) if operation.kind == OperationKind::CreateApplicant => next_applicant(o, now, operation).max(doubt),
             _ => doubt,
         };
         plan.wake = Wake::At(next);
         plan.status.next_check_at = Some(Time(next));
         return plan;
     }
-    if let Some(operation) = &o.status.operation {
-        plan.fence = Fence::Operation(operation.nonce.clone());
+    let Some(operation) = &o.status.operation else { return plan };
+    plan.fence = Fence::Operation(operation.nonce.clone());
+    if operation.kind == OperationKind::StartRun && operation.tries > 0 {
+        let look = after(now, o.timing.doubt().saturating_sub(o.memory.operation_known_for));
+        let next = match plan.wake {
+            Wake::At(told) => told.max(look),
+            Wake::Backoff | Wake::OnChange => look,
+        };
+        plan.status.operation = Some(Operation { tries: operation.tries - 1, looks: 0, absent_since: None, ..operation.clone() });
+        plan.status.next_check_at = Some(Time(next));
+        plan.wake = Wake::At(next);
+    } else {
         plan.status.operation = None;
         plan.status.next_check_at = None;
     }
@@ -73,7 +84,7 @@ pub(super) fn in_doubt(o: &Observed, now: Timestamp, operation: &Operation) -> V
 
 /// Whether the applicant exists cannot be found out: create one again, ever more rarely, and report that another may exist.
 fn applicant_in_doubt(o: &Observed, now: Timestamp, operation: &Operation) -> VerificationPlan {
-    let due = next_applicant(o, operation);
+    let due = next_applicant(o, now, operation);
     if due > now {
         return waiting(o, now, due);
     }
@@ -86,7 +97,7 @@ fn applicant_in_doubt(o: &Observed, now: Timestamp, operation: &Operation) -> Ve
     match &o.facts.looked {
         None => return perform(o, look(o)),
         Some(Err(failure)) => return refused(o, now, failure),
-        Some(Ok(looked)) if !looked.runs.is_empty() => return adopt(o, now, looked),
+        Some(Ok(looked)) if !looked.runs.is_empty() => return adopt(o, now, looked, o.status.basis.clone()),
         Some(Ok(_)) => {}
     }
     let mut plan = intend_applicant(o, now, accepted, operation.tries + 1);
@@ -103,34 +114,40 @@ fn applicant_in_doubt(o: &Observed, now: Timestamp, operation: &Operation) -> Ve
 }
 
 /// When an applicant of unknown fate is created again.
-fn next_applicant(o: &Observed, operation: &Operation) -> Timestamp {
+fn next_applicant(o: &Observed, now: Timestamp, operation: &Operation) -> Timestamp {
     let wait = match operation.tries {
         0 => o.timing.doubt(),
         tries => o.timing.tries[(tries as usize - 1).min(o.timing.tries.len() - 1)],
     };
-    after(operation.started_at.0, wait)
+    after(began(o, now, operation), wait)
+}
+
+/// When an operation began, as far as the clock can be believed: it may have been set back since, but this process's own cannot.
+fn began(o: &Observed, now: Timestamp, operation: &Operation) -> Timestamp {
+    let known_since = now.saturating_sub(SignedDuration::try_from(o.memory.operation_known_for).unwrap_or(SignedDuration::MAX));
+    operation.started_at.0.min(known_since.unwrap_or(Timestamp::MIN))
 }
 
 /// Whether the run exists can be found out: by its tag, in the account that knows the applicant.
 fn run_in_doubt(o: &Observed, now: Timestamp, operation: &Operation) -> VerificationPlan {
     match &o.facts.looked {
         None => match &o.status.next_check_at {
-            Some(due) if operation.looks > 0 && due.0 > now => waiting(o, now, due.0),
+            Some(due) if due.0 > now && due.0 <= after(now, o.timing.longest()) => waiting(o, now, due.0),
             _ => perform(o, look(o)),
         },
         Some(Err(failure)) => refused(o, now, failure),
         Some(Ok(Looked { applicant_known: false, .. })) => refused(o, now, &Failure::AccountChanged),
-        Some(Ok(looked)) if !looked.runs.is_empty() => adopt(o, now, looked),
+        Some(Ok(looked)) if !looked.runs.is_empty() => adopt(o, now, looked, o.status.basis.clone()),
         Some(Ok(_)) => absent(o, now, operation),
     }
 }
 
 /// A look found nothing. Once that can be believed: another try, a bounded number of times; then a human.
 fn absent(o: &Observed, now: Timestamp, operation: &Operation) -> VerificationPlan {
-    let absent_since = operation.absent_since.clone().unwrap_or(Time(now));
+    let absent_since = operation.absent_since.clone().filter(|since| since.0 <= now).unwrap_or(Time(now));
     let looks = operation.looks.saturating_add(1);
     let believed = looks >= LOOKS_BEFORE_ABSENT && between(absent_since.0, now) >= o.timing.absence;
-    let next_try = o.timing.tries.get(operation.tries as usize).map(|wait| after(operation.started_at.0, *wait));
+    let next_try = o.timing.tries.get(operation.tries as usize).map(|wait| after(began(o, now, operation), *wait));
     match next_try {
         Some(due) if believed && due <= now => return try_again(o, now, operation),
         _ => {}

@@ -16,6 +16,11 @@ pub(super) fn between(earlier: Timestamp, later: Timestamp) -> Duration {
     Duration::try_from(later.duration_since(earlier)).unwrap_or_default()
 }
 
+/// A remembered moment, unless the clock was set back behind it.
+pub(super) fn past(moment: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
+    moment.filter(|moment| *moment <= now)
+}
+
 /// How urgently a run is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Pace {
@@ -27,8 +32,26 @@ pub(super) enum Pace {
 
 /// When the run must be looked at: the first moment of the schedule that begins at `anchor` which no look has covered yet. Stretched
 /// by up to a fifth by `jitter`, so that what was created together is not looked at together.
-pub(super) fn next_look(pace: Pace, anchor: Timestamp, last_look: Option<Timestamp>, jitter: f64, timing: &Timing) -> Timestamp {
+///
+/// The clock may have been set back. A look in the future counts as none, and a schedule that begins in the future gives way to an
+/// even pace: were it to begin now, it would begin anew with every pass.
+pub(super) fn next_look(
+    pace: Pace,
+    anchor: Timestamp,
+    last_look: Option<Timestamp>,
+    now: Timestamp,
+    jitter: f64,
+    timing: &Timing,
+) -> Timestamp {
     let stretch = |wait: Duration| wait.mul_f64(1.0 + 0.2 * jitter.clamp(0.0, 1.0));
+    let last_look = past(last_look, now);
+    if anchor > now {
+        let even = match pace {
+            Pace::Eager => timing.slow_retry,
+            Pace::Slow => timing.slow_look,
+        };
+        return last_look.map_or(now, |look| after(look, stretch(even)));
+    }
     let covered = |moment: Timestamp| last_look.is_some_and(|look| look >= moment);
     let offsets: &[Duration] = match pace {
         Pace::Eager => &timing.looks,

@@ -55,7 +55,7 @@ fn confirm(o: &Observed, now: Timestamp, basis: &Basis, attributes: &Attributes,
     let mut results = o.status.attributes.clone();
     let mut revoked = was_revoked;
     if let Some(run) = run {
-        noted(o, &mut plan.status, run);
+        noted(o, now, &mut plan.status, run);
         if o.status.phase == Phase::Approved {
             let fresh = verdict::results(run, basis);
             // By the vendor's words alone: a value that is changed at the moment must not hide that they are worse.
@@ -76,7 +76,7 @@ fn confirm(o: &Observed, now: Timestamp, basis: &Basis, attributes: &Attributes,
         plan.notices.push(Notice { kind: NoticeKind::Revoked, message: verified.2.clone() });
     }
     plan.status.attributes = results;
-    submission_noted(o, &mut plan.status);
+    submission_noted(o, now, &mut plan.status);
     conditions::say(&mut plan.status, o.generation, now, None, Some(verified));
     plan
 }

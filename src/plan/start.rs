@@ -17,9 +17,6 @@ use super::{
     verdict,
 };
 
-/// The key of digests that agree with no value.
-const NO_KEY: &str = "none";
-
 /// Nothing is recorded at the vendor, or only the applicant: check what is asked for, then begin.
 pub(super) fn request(o: &Observed, now: Timestamp) -> VerificationPlan {
     let accepted = match acceptable(o) {
@@ -38,14 +35,7 @@ pub(super) fn request(o: &Observed, now: Timestamp) -> VerificationPlan {
         Some(Err(failure)) => return refused(o, now, failure),
         Some(Ok(looked)) if !looked.applicant_known => return refused(o, now, &Failure::AccountChanged),
         Some(Ok(looked)) if !looked.runs.is_empty() => {
-            let mut found = o.clone();
-            found.status.basis = Some(match o.status.basis {
-                Some(_) => accepted.basis,
-                // What was sent is not on record (etcd was restored): today's values must not be believed to be it.
-                None => Basis { key_id: NO_KEY.into(), ..accepted.basis },
-            });
-            let plan = adopt(&found, now, looked);
-            return if plan.effect.is_some() { perform_only(o, plan) } else { plan };
+            return adopt(o, now, looked, Some(accepted.basis));
         }
         None | Some(Ok(_)) => {}
     }
@@ -118,8 +108,13 @@ pub(super) fn start_run(o: &Observed, applicant_id: ApplicantId, workflow_id: Wo
 }
 
 /// Runs with our tag were found: the oldest of ours is the one, the rest are reported. If none is ours nothing is begun beside them.
-pub(super) fn adopt(o: &Observed, now: Timestamp, looked: &Looked) -> VerificationPlan {
+///
+/// What an applicant was sent is proven only where it is on record with it. Otherwise (etcd was restored) neither the basis of an older
+/// intent nor today's values are believed to be it, and the run can never verify.
+pub(super) fn adopt(o: &Observed, now: Timestamp, looked: &Looked, basis: Option<Basis>) -> VerificationPlan {
     let mut found = o.clone();
+    let proven = o.status.applicant_id.is_some() && o.status.basis.is_some();
+    found.status.basis = if proven { basis } else { basis.map(|basis| Basis { key_id: verdict::NO_KEY.into(), ..basis }) };
     found.status.attempt = Some(ATTEMPT);
     found.status.environment.get_or_insert(environment(o));
     if found.status.applicant_id.is_none() {

@@ -78,6 +78,11 @@ impl Timing {
         self.deadline + self.post_timeout + self.settle
     }
 
+    /// The longest wait that is ever recorded for an operation.
+    pub fn longest(&self) -> Duration {
+        self.tries.into_iter().fold(self.stalled_look.max(self.absence).max(self.doubt()), Duration::max)
+    }
+
     /// Every duration times `factor`: for tests, which cannot wait six hours. The SDK token's lifetime is the vendor's and stays; a call
     /// keeps half a second, or it would be given up before it can be answered.
     pub fn scaled(&self, factor: f64) -> Self {

@@ -89,7 +89,7 @@ pub(super) fn applicant(o: &Observed) -> Option<ApplicantId> {
 }
 
 /// Notes what a look at the vendor says beside its phase, and which delivery it answers: the one seen before the look.
-pub(super) fn noted(o: &Observed, status: &mut IdentityVerificationStatus, run: &WorkflowRun) {
+pub(super) fn noted(o: &Observed, now: Timestamp, status: &mut IdentityVerificationStatus, run: &WorkflowRun) {
     status.vendor_status = Some(run.status.as_str().to_owned());
     if run.dashboard_url.is_some() {
         status.dashboard_url.clone_from(&run.dashboard_url);
@@ -98,12 +98,12 @@ pub(super) fn noted(o: &Observed, status: &mut IdentityVerificationStatus, run: 
         status.answered_notifications.insert(0, digest.to_owned());
         status.answered_notifications.truncate(ANSWERED);
     }
-    submission_noted(o, status);
+    submission_noted(o, now, status);
 }
 
-pub(super) fn submission_noted(o: &Observed, status: &mut IdentityVerificationStatus) {
+pub(super) fn submission_noted(o: &Observed, now: Timestamp, status: &mut IdentityVerificationStatus) {
     if o.spec.submitted_attempt >= ATTEMPT && status.submitted_at.is_none() {
-        status.submitted_at = o.memory.submission_seen.map(Time);
+        status.submitted_at = o.memory.submission_seen.map(|seen| Time(seen.min(now)));
     }
 }
 

@@ -11,6 +11,9 @@ use crate::{
 
 use super::{Attributes, Failure, conditions::Says};
 
+/// The key of digests that agree with no value, not even with one that cannot be read.
+pub(super) const NO_KEY: &str = "none";
+
 /// The phase a vendor status means; none for one this version does not know.
 pub(super) fn phase_of(status: &RunStatus) -> Option<Phase> {
     match status {
@@ -71,6 +74,7 @@ pub(super) fn changed<'a>(basis: &'a Basis, now: &Attributes) -> Vec<&'a str> {
         let given = now.given.iter().find(|given| given.name == attribute.name);
         match (&attribute.digest, given) {
             _ if now.unreadable.iter().any(|failure| no_text(failure, &attribute.name)) => true,
+            (Some(_), _) if basis.key_id == NO_KEY => true,
             (Some(sent), Some(given)) => basis.key_id != now.key_id || *sent != given.digest,
             (None, Some(_)) => true,
             (Some(_), None) => !hidden,

@@ -172,3 +172,10 @@ fn what_is_known_of_the_account_is_shown() {
     assert_eq!(plan(&disabled, t(1)).status.webhook, None);
     assert_eq!(wake(&plan(&with(proven(), |o| o.jitter = 1.0), t(1)), 1), "+72");
 }
+
+#[test]
+fn a_probe_of_tomorrow_is_none() {
+    let o = with(proven(), |o| o.last_probe = Some(t(86_400)));
+    assert_eq!(plan(&o, t(100)).effect, Some(Effect::Probe), "the clock was set back");
+    assert_eq!(plan(&proven(), t(100)).effect, None);
+}

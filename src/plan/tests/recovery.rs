@@ -1,5 +1,7 @@
 //! The rows of an unrepeatable call whose answer is missing.
 
+mod distrust;
+
 use super::*;
 
 fn with(mut o: Observed, change: impl FnOnce(&mut Observed)) -> Observed {
@@ -226,7 +228,12 @@ fn an_applicant_is_never_looked_for_but_its_run_is() {
             80,
             ["", "Pending", "=", "CreateApplicant 0 0", "Fields", "+80", ""],
         ),
-        Row("by the recorded time too", o.clone(), 79, ["", "Pending", "=", "CreateApplicant 0 0", "Fields", "+1", ""]),
+        Row(
+            "by either clock",
+            with(o.clone(), |o| o.memory.operation_known_for = secs(79)),
+            79,
+            ["", "Pending", "=", "CreateApplicant 0 0", "Fields", "+1", ""],
+        ),
         Row(
             "what is asked for is read anew",
             with(o.clone(), |o| o.facts = Facts::default()),

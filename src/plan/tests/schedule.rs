@@ -7,7 +7,7 @@ fn looks(pace: Pace, jitter: f64, many: usize) -> Vec<i64> {
     let mut last = None;
     let mut all = vec![];
     for _ in 0..many {
-        let next = next_look(pace, t(0), last, jitter, &Timing::default());
+        let next = next_look(pace, t(0), last, last.unwrap_or(t(0)), jitter, &Timing::default());
         all.push(next.duration_since(t(0)).as_secs());
         last = Some(next);
     }
@@ -30,12 +30,16 @@ fn jitter_stretches_by_a_fifth_at_most() {
 
 #[test]
 fn a_look_covers_all_that_was_due_before_it() {
-    let next = |last: i64| next_look(Pace::Eager, t(0), Some(t(last)), 0.0, &Timing::default());
+    let next = |last: i64| next_look(Pace::Eager, t(0), Some(t(last)), t(9000), 0.0, &Timing::default());
     assert_eq!(next(-50), t(3), "a look before the anchor covers nothing");
     assert_eq!(next(3), t(8));
     assert_eq!(next(60), t(120), "looks that were missed are not made up for");
     assert_eq!(next(5000), t(8600));
-    assert_eq!(next_look(Pace::Slow, t(100), Some(t(0)), 0.0, &Timing::default()), t(3700), "and no look is earlier than the anchor");
+    assert_eq!(
+        next_look(Pace::Slow, t(100), Some(t(0)), t(200), 0.0, &Timing::default()),
+        t(3700),
+        "and no look is earlier than the anchor"
+    );
 }
 
 #[test]
@@ -86,4 +90,44 @@ fn every_duration_scales_but_the_vendors_own() {
     assert_eq!((sdk_token_lifetime, probe, secret_ttl), (secs(34 * 86400), secs(300), secs(30)));
     assert_eq!((persistence, throttled, backoff), (secs(150), secs(15), [Duration::from_millis(500), secs(150)]));
     assert_eq!(Timing::default().doubt(), secs(80));
+}
+
+#[test]
+fn a_clock_that_was_set_back_stops_no_look_and_makes_no_storm() {
+    let next = |pace, anchor, last: Option<i64>, now| next_look(pace, t(anchor), last.map(t), t(now), 0.0, &Timing::default());
+    let day = 86_400;
+    for (name, pace, anchor, last, due) in [
+        ("a look of tomorrow is none", Pace::Eager, 0, Some(day), 3),
+        ("nor for a person who is awaited", Pace::Slow, 0, Some(day), 3600),
+        ("a schedule of tomorrow: now", Pace::Eager, day, None, 100),
+        ("both", Pace::Eager, day, Some(day), 100),
+        ("slowly as well", Pace::Slow, day, Some(day), 100),
+        ("and once that is done, evenly", Pace::Eager, day, Some(100), 400),
+        ("whatever time passes", Pace::Eager, day, Some(-100), 200),
+        ("slowly", Pace::Slow, day, Some(100), 3700),
+    ] {
+        assert_eq!(next(pace, anchor, last, 100), t(due), "{name}");
+    }
+    // As the table has it: the look is made, and nothing recorded or remembered puts it off.
+    let time = |seconds| Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(t(seconds)));
+    let mut o = open("processing");
+    o.memory.last_look = Some(t(day));
+    assert_eq!(effect_of(&step(&o, 100)), "ReadRun");
+    o.status.started_at = time(day);
+    assert_eq!(effect_of(&step(&o, 100)), "ReadRun");
+    // Nor a look in trouble, of a run that began tomorrow.
+    let mut troubled = open("awaiting_input");
+    troubled.facts.run = Some(Err(Failure::Unauthorized));
+    let mut troubled = super::next(&troubled, step(&troubled, 10).status);
+    (troubled.status.started_at, troubled.memory.last_look) = (time(0), Some(t(day)));
+    assert_eq!(effect_of(&step(&troubled, 100)), "ReadRun");
+    // A finalize that was seen tomorrow is recorded as of now, so that the usual pace follows it.
+    let mut o = open("awaiting_input");
+    (o.spec.submitted_attempt, o.generation) = (1, 2);
+    o.memory.submission_seen = Some(t(day));
+    assert_eq!(effect_of(&step(&o, 100)), "ReadRun");
+    o.facts.run = boxed("processing");
+    o.facts.capture = Some(Ok("user-1-capture".into()));
+    let plan = step(&o, 100);
+    assert_eq!((plan.status.submitted_at.clone(), wake_of(&plan, 100).as_str()), (time(100), "+3"));
 }

@@ -1,6 +1,8 @@
 //! Whole lives: a small driver over a vendor in memory, with a crash after any step, answers lost, late and refused, passes repeated and
 //! passes made from a stale view. Every combination is tried; nothing is left to chance. The real driver is tested elsewhere.
 
+mod refusals;
+
 use super::*;
 use crate::api::{ConditionStatus, ConditionType, find_condition};
 
