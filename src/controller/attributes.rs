@@ -9,12 +9,15 @@ use crate::{
     secrets::{Contents, SecretFault},
 };
 
-use super::{Ctx, Trouble, vendor::secret_failure};
+use super::{
+    Ctx, Trouble,
+    vendor::{forbidden, secret_failure},
+};
 
 /// Reads those of the given names. A Secret that may not be read is no missing one: nothing can be said of its values.
 pub(super) async fn read(ctx: &Ctx, object: &IdentityVerification, names: &[String]) -> Result<Result<Attributes, Failure>, Trouble> {
     match resolve(ctx, object, names).await {
-        Err(Trouble::Secret(SecretFault::Forbidden { namespace, name })) => Ok(Err(Failure::SecretForbidden { namespace, name })),
+        Err(Trouble::Secret(fault @ SecretFault::Forbidden { .. })) => Ok(Err(forbidden(fault))),
         resolved => resolved.map(Ok),
     }
 }

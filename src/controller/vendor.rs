@@ -117,9 +117,18 @@ impl Vendors {
 pub(super) fn secret_failure(fault: SecretFault) -> Result<Failure, Trouble> {
     match fault {
         SecretFault::NotFound { namespace, name, key, use_ } => Ok(Failure::SecretNotFound { namespace, name, key, for_use: use_ }),
-        SecretFault::Forbidden { namespace, name } => Ok(Failure::SecretForbidden { namespace, name }),
+        fault @ SecretFault::Forbidden { .. } => Ok(forbidden(fault)),
         fault @ SecretFault::Api { .. } => Err(fault.into()),
     }
+}
+
+/// A right is missing: the log says which, for whoever grants it.
+pub(super) fn forbidden(fault: SecretFault) -> Failure {
+    tracing::warn!("{fault}");
+    let (SecretFault::Forbidden { namespace, name }
+    | SecretFault::NotFound { namespace, name, .. }
+    | SecretFault::Api { namespace, name, .. }) = fault;
+    Failure::SecretForbidden { namespace, name }
 }
 
 /// What a value that is no token means to the object.
