@@ -97,7 +97,7 @@ fn reread(o: &Observed, now: Timestamp, webhook: &Result<(), Failure>) -> Wake {
 
 /// Whether what is said of the credentials came of a probe, and not of a Secret that could not be used and now can.
 fn probed(o: &Observed) -> bool {
-    !matches!(recorded_credentials(o).1, Reason::SecretNotFound | Reason::TokenInvalid | Reason::Pending)
+    !matches!(recorded_credentials(o).1, Reason::SecretNotFound | Reason::SecretForbidden | Reason::TokenInvalid | Reason::Pending)
 }
 
 /// What was said of the credentials before; a new spec has to be probed first.

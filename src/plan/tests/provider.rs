@@ -157,10 +157,13 @@ fn a_provider_is_ready_once_the_vendor_takes_its_token() {
 
 #[test]
 fn a_secret_that_is_back_is_probed_at_once_though_its_token_was_probed_lately() {
-    let gone = with(proven(), |o| o.facts.credentials = Some(Err(missing(SecretUse::Credentials))));
-    let status = plan(&gone, t(10)).status;
-    let back = Observed { status, ..proven() };
-    assert_eq!(plan(&back, t(20)).effect, Some(Effect::Probe));
+    let forbidden = Failure::SecretForbidden { namespace: "identity".into(), name: "s".into() };
+    for trouble in [missing(SecretUse::Credentials), forbidden] {
+        let gone = with(proven(), |o| o.facts.credentials = Some(Err(trouble.clone())));
+        let status = plan(&gone, t(10)).status;
+        let back = Observed { status, ..proven() };
+        assert_eq!(plan(&back, t(20)).effect, Some(Effect::Probe), "{trouble:?}");
+    }
 }
 
 #[test]
