@@ -9,11 +9,13 @@ mod condition;
 mod provider;
 mod reference;
 mod schema;
+mod status;
 mod verification;
 
 pub use condition::*;
 pub use provider::*;
 pub use reference::*;
+pub use status::*;
 pub use verification::*;
 
 /// API group of both kinds.
