@@ -79,14 +79,6 @@ impl Effect {
     pub fn is_unrepeatable(&self) -> bool {
         matches!(self, Self::CreateApplicant { .. } | Self::StartRun { .. })
     }
-
-    /// Whether it calls the vendor.
-    pub fn calls_vendor(&self) -> bool {
-        match self {
-            Self::CreateApplicant { .. } | Self::StartRun { .. } | Self::LookForRun { .. } | Self::ReadRun { .. } => true,
-            Self::ReadAttributes { .. } | Self::WriteCaptureSecret { .. } => false,
-        }
-    }
 }
 
 /// What came of an effect.
