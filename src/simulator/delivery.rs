@@ -17,7 +17,6 @@ const MAX_RECORDS: usize = 5_000;
 const MAX_WAITING: usize = 10_000;
 const MAX_AT_ONCE: usize = 64;
 const MAX_ATTEMPTS_SHOWN: usize = 50;
-const LONGEST_WAIT: Duration = Duration::from_secs(600);
 /// More replays than this in one request are refused.
 pub const MAX_REPLAYS: u32 = 1_000;
 
@@ -28,6 +27,8 @@ pub struct Tempo {
     pub acknowledge: Duration,
     /// Before the second attempt; doubles from then on.
     pub retry: Duration,
+    /// It doubles up to this.
+    pub longest_retry: Duration,
     pub attempts: u32,
 }
 
@@ -189,7 +190,7 @@ impl Deliveries {
             }
             if !last {
                 tokio::time::sleep(wait).await;
-                wait = wait.saturating_mul(2).min(LONGEST_WAIT);
+                wait = wait.saturating_mul(2).min(self.tempo.longest_retry);
             }
         }
     }

@@ -44,6 +44,9 @@ pub struct Options {
     /// Before a delivery is tried again; doubles each time
     #[arg(long, default_value = "1s", value_name = "DURATION")]
     pub webhook_retry: SignedDuration,
+    /// The longest it doubles to
+    #[arg(long, default_value = "10m", value_name = "DURATION")]
+    pub webhook_longest_retry: SignedDuration,
     /// How often a delivery is tried in all
     #[arg(long, default_value_t = 10, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=100))]
     pub webhook_attempts: u32,
@@ -67,7 +70,8 @@ impl Options {
             processing_time: SignedDuration::from_millis(20),
             webhook_timeout: SignedDuration::from_secs(10),
             webhook_retry: SignedDuration::from_millis(100),
-            webhook_attempts: 10,
+            webhook_longest_retry: SignedDuration::from_secs(1),
+            webhook_attempts: 100,
             sdk_token_lifetime: SignedDuration::from_hours(840),
             public_url: None,
         }
@@ -79,7 +83,12 @@ impl Options {
 
     pub(super) fn tempo(&self) -> Tempo {
         let positive = |d: SignedDuration| Duration::try_from(d).unwrap_or(Duration::ZERO);
-        Tempo { acknowledge: positive(self.webhook_timeout), retry: positive(self.webhook_retry), attempts: self.webhook_attempts }
+        Tempo {
+            acknowledge: positive(self.webhook_timeout),
+            retry: positive(self.webhook_retry),
+            longest_retry: positive(self.webhook_longest_retry),
+            attempts: self.webhook_attempts,
+        }
     }
 
     pub(super) fn accounts(&self) -> Vec<AccountSetting> {

@@ -28,7 +28,7 @@ use tokio::sync::OnceCell;
 use super::control_plane::{namespace, options};
 
 /// How long a test waits for what must come. Long, because a busy machine is slow; a test that passes never waits for it.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 /// The workflow of every account here.
 pub const WORKFLOW: &str = "5c1d9b0e-6f0e-4c52-9d3f-0f5f0a3c9b11";
 /// What deliveries are signed with.
