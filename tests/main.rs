@@ -13,6 +13,7 @@ mod examples;
 mod layering;
 mod limits;
 mod malformed;
+mod namespaces;
 mod onfido;
 mod polling;
 mod readme;
