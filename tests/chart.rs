@@ -2,6 +2,7 @@
 //! it rendered is looked at, is here.
 
 mod bad_values;
+mod notes;
 mod policies;
 mod render;
 
