@@ -67,9 +67,9 @@ async fn ok(plane: &ControlPlane, args: &[&str]) -> String {
 /// Installs the chart with these values, and waits until the definitions may be used.
 async fn install(plane: &ControlPlane, values: Value) {
     let rendered = template(plane, &chart(), "onfido-operator", NAMESPACE, &values).await.unwrap();
-    let file = plane.folder().join("rendered.yaml");
-    std::fs::write(&file, rendered).unwrap();
-    ok(plane, &["apply", "--server-side", "--force-conflicts", "-f", &file.to_string_lossy()]).await;
+    let args = ["apply", "--server-side", "--force-conflicts", "-f", "-"];
+    let done = plane.kubectl_as(ADMIN, &args, Some(rendered.as_bytes())).await.unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     ok(plane, &["wait", "--for=condition=Established", "--timeout=60s", "crd", "--all"]).await;
 }
 
@@ -116,6 +116,8 @@ async fn the_policies_hold_for_everybody() {
     kubectl(plane, ADMIN, &write("idv", OTHER), None).await.unwrap();
     install(plane, json!({})).await;
     until(plane, true, ADMIN, &write("idv", OTHER)).await;
+    let foreign = ["create", "secret", "generic", "tried", "-n", SHOP, "--dry-run=server"];
+    until(plane, true, ACCOUNT, &foreign).await;
     nobody_else_writes_a_status(plane).await;
     the_operators_account_keeps_to_its_own_secrets(plane).await;
     nobody_else_is_hindered(plane).await;
