@@ -24,6 +24,10 @@ enum Command {
     #[cfg(feature = "dev")]
     #[command(hide = true)]
     Generate,
+    /// Write install.yaml of the repository in this folder.
+    #[cfg(feature = "dev")]
+    #[command(hide = true)]
+    Manifests,
     /// Run a stand-in vendor, for trying things out and for tests. Never for people.
     Simulator(Box<simulator::Options>),
     /// Start a control plane, the simulator and the operator, and tell one verification's story.
@@ -48,6 +52,8 @@ pub fn main() -> ExitCode {
         Command::Crds(Crds { plural }) => definitions::yaml(plural.as_deref()).map(|yaml| print!("{yaml}")),
         #[cfg(feature = "dev")]
         Command::Generate => crate::dev::generate::write(std::path::Path::new(".")),
+        #[cfg(feature = "dev")]
+        Command::Manifests => block_on(crate::dev::generate::manifests::write(std::path::Path::new("."))),
         Command::Simulator(options) => block_on(async { simulator::run(*options, run::stopped()).await.map_err(one_line) }),
         #[cfg(feature = "dev")]
         Command::Demo(options) => block_on(crate::dev::demo::run(options)),
