@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand, error::ErrorKind};
+use clap::{Args, CommandFactory, Parser, Subcommand, error::ErrorKind};
 
 use crate::{definitions, one_line::one_line, run, simulator};
 
@@ -43,7 +43,7 @@ struct Crds {
 
 /// Does what the command line says.
 pub fn main() -> ExitCode {
-    let Cli { command } = match Cli::try_parse() {
+    let Cli { command } = match Cli::try_parse().and_then(Cli::checked) {
         Ok(cli) => cli,
         Err(error) => return not_understood(&error),
     };
@@ -64,6 +64,16 @@ pub fn main() -> ExitCode {
             eprintln!("error: {error}");
             ExitCode::FAILURE
         }
+    }
+}
+
+impl Cli {
+    /// What clap cannot check by itself.
+    fn checked(self) -> Result<Self, clap::Error> {
+        if let Command::Run(options) = &self.command {
+            options.check().map_err(|why| Self::command().error(ErrorKind::ValueValidation, why))?;
+        }
+        Ok(self)
     }
 }
 

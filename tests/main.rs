@@ -15,6 +15,7 @@ mod image;
 mod layering;
 mod limits;
 mod malformed;
+mod namespaces;
 mod onfido;
 mod polling;
 mod readme;
