@@ -182,7 +182,7 @@ async fn inside_the_image_names_are_found_and_its_certificates_alone_are_trusted
 
     // The API server plays the vendor: it speaks TLS, and refuses a token that it does not know.
     let operator = run(&cell, control_plane, &scene, &folder.0.join("first.log"));
-    scene.until_provider("onfido", ConditionType::Ready, "False", "Unreachable").await;
+    scene.until_provider("onfido", ConditionType::Ready, "Unknown", "Unreachable").await;
     drop(operator);
     fs::copy(control_plane.ca_file(), cell.root.join(CERTIFICATES)).unwrap();
     let _operator = run(&cell, control_plane, &scene, &folder.0.join("second.log"));
@@ -192,7 +192,7 @@ async fn inside_the_image_names_are_found_and_its_certificates_alone_are_trusted
 fn run(cell: &onfido_operator::dev::Cell, control_plane: &ControlPlane, scene: &Scene, log: &Path) -> Child {
     let mut args: Vec<String> =
         ["run", "--kubeconfig=/kubeconfig", "--webhook-listen=127.0.0.1:0", "--health-listen=127.0.0.1:0"].map(String::from).to_vec();
-    args.push(format!("--only-namespace={}", scene.namespace));
+    args.push(format!("--watch-namespace={}", scene.namespace));
     args.push(format!("--onfido-endpoint=EU=https://kubernetes:{}", control_plane.port()));
     let start = Start {
         name: "confined operator".into(),

@@ -2,6 +2,7 @@
 
 mod capture;
 mod changes;
+mod chart;
 mod cli;
 mod counts;
 mod crash;

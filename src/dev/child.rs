@@ -174,8 +174,13 @@ impl Child {
 
     /// SIGTERM, then after the grace SIGKILL; returns when it is gone. Blocks.
     pub fn stop(&mut self) {
+        self.stop_within(self.grace);
+    }
+
+    /// The same with another grace.
+    pub fn stop_within(&mut self, grace: Duration) {
         self.signal(Signal::TERM);
-        let deadline = Instant::now() + self.grace;
+        let deadline = Instant::now() + grace;
         while Instant::now() < deadline {
             if !matches!(self.inner.try_wait(), Ok(None)) {
                 return;

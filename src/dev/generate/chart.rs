@@ -65,7 +65,8 @@ fn read(values: &str) -> Result<Vec<Value>, String> {
             comment.push(said.trim());
         } else {
             let plain = |key: &str| !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric());
-            let (key, default) = text.split_once(':').filter(|(key, _)| plain(key)).ok_or_else(|| format!("values.yaml:{number}: no key"))?;
+            let (key, default) =
+                text.split_once(':').filter(|(key, _)| plain(key)).ok_or_else(|| format!("values.yaml:{number}: no key"))?;
             let indent = line.len() - text.len();
             above.retain(|(outer, _)| *outer < indent);
             above.push((indent, key));
@@ -88,7 +89,8 @@ mod tests {
     #[test]
     fn a_key_has_its_path_its_default_and_the_comment_above_it() {
         let read = read("# Of the file.\n\n# Outer.\nouter:\n  # Inner,\n  # two lines.\n  inner: {a: 1}\n# Last.\nlast: \"\"\n").unwrap();
-        let value = |key: &str, default: Option<&str>, text: &str| Value { key: key.into(), default: default.map(Into::into), text: text.into() };
+        let value =
+            |key: &str, default: Option<&str>, text: &str| Value { key: key.into(), default: default.map(Into::into), text: text.into() };
         assert_eq!(
             read,
             [

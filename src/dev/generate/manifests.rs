@@ -4,7 +4,7 @@ use std::path::Path;
 
 use tokio::process::Command;
 
-use super::{super::assets, super::Program, chart};
+use super::{super::Program, super::assets, chart};
 use crate::one_line::one_line;
 
 const FILE: &str = "install.yaml";

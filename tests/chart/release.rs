@@ -1,0 +1,120 @@
+//! A release of the chart in a control plane of its own: helm, the Pods it brings up, and how the vendor reaches them.
+
+use std::{path::PathBuf, time::Duration};
+
+use k8s_openapi::api::{core::v1::Namespace, discovery::v1::EndpointSlice};
+use kube::{
+    Api,
+    api::{ListParams, Patch, PatchParams},
+};
+use onfido_operator::{
+    dev::{ADMIN, ControlPlane, Options, Port, Program},
+    simulator::admin,
+};
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+use super::kubelet::Kubelet;
+use crate::support::{
+    control_plane::options,
+    operator::{PATIENCE, Scene, WEBHOOK_TOKEN, merge, simulator},
+};
+
+/// The chart of the tree.
+pub const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/charts/onfido-operator");
+
+pub struct Release {
+    pub control_plane: ControlPlane,
+    pub kubelet: Kubelet,
+    /// Also the name of its objects.
+    pub name: &'static str,
+    pub namespace: &'static str,
+    helm: PathBuf,
+    ports: Vec<[Port; 2]>,
+}
+
+impl Release {
+    /// A control plane with controllers, and a namespace that takes no Pod but the strictest.
+    pub async fn prepare(name: &'static str, namespace: &'static str) -> Self {
+        let control_plane = ControlPlane::start(Options { controller_manager: true, ..options() }).await.unwrap();
+        let strict = json!({
+            "apiVersion": "v1", "kind": "Namespace",
+            "metadata": { "name": namespace, "labels": { "pod-security.kubernetes.io/enforce": "restricted" } },
+        });
+        let namespaces = Api::<Namespace>::all(control_plane.client(ADMIN).unwrap());
+        namespaces.patch(namespace, &PatchParams::apply("test"), &Patch::Apply(strict)).await.unwrap();
+        let kubelet = Kubelet::start(&control_plane, namespace).await;
+        let helm = control_plane.program(Program::Helm).await.unwrap();
+        Self { control_plane, kubelet, name, namespace, helm, ports: vec![] }
+    }
+
+    /// Runs helm in the release's namespace; what it said.
+    pub async fn helm(&self, args: &[&str]) -> String {
+        let folder = self.control_plane.folder();
+        let done = Command::new(&self.helm)
+            .args(args)
+            .args(["--namespace", self.namespace])
+            .env("KUBECONFIG", self.control_plane.kubeconfig())
+            .env("HOME", folder)
+            .env_remove("XDG_CONFIG_HOME")
+            .env_remove("XDG_CACHE_HOME")
+            .env_remove("XDG_DATA_HOME")
+            .kill_on_drop(true)
+            .output()
+            .await
+            .unwrap();
+        let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        assert!(done.status.success(), "helm {args:?}: {}\n{}", said(&done.stderr), self.kubelet.logs());
+        said(&done.stdout)
+    }
+
+    /// Values with which a Pod runs here: at ports of its own, for old and new Pods share this machine's, and with the simulator as the
+    /// vendor.
+    pub async fn values(&mut self, changes: Value) -> PathBuf {
+        let [webhook, health] = [Port::lease().unwrap(), Port::lease().unwrap()];
+        let mut values = json!({
+            "onfidoEndpoints": { "EU": simulator().await.base() },
+            "webhook": { "port": webhook.number(), "publicURL": "https://verify.example.com" },
+            "health": { "port": health.number() },
+        });
+        merge(&mut values, changes);
+        self.ports.push([webhook, health]);
+        let path = self.control_plane.folder().join(format!("values-{}.json", self.ports.len()));
+        std::fs::write(&path, values.to_string()).unwrap();
+        path
+    }
+
+    /// `helm install` or `upgrade` of a chart, until all of it is ready.
+    pub async fn put(&mut self, verb: &str, chart: &str, changes: Value) {
+        let values = self.values(changes).await;
+        self.helm(&[verb, self.name, chart, "--wait", "--timeout", "60s", "-f", values.to_str().unwrap()]).await;
+    }
+
+    /// The URL at which the Service's Pod takes deliveries: its port as the Service finds it, once there is exactly one.
+    pub async fn endpoint(&self) -> String {
+        let slices = Api::<EndpointSlice>::namespaced(self.control_plane.client(ADMIN).unwrap(), self.namespace);
+        let of_service = ListParams::default().labels(&format!("kubernetes.io/service-name={}", self.name));
+        let looking = async {
+            loop {
+                let mut found = vec![];
+                for slice in slices.list(&of_service).await.unwrap() {
+                    let port = slice.ports.iter().flatten().find(|port| port.name.as_deref() == Some("webhook")).and_then(|port| port.port);
+                    let ready = slice.endpoints.iter().filter(|e| e.conditions.as_ref().is_some_and(|c| c.ready == Some(true)));
+                    found.extend(ready.map(|_| port));
+                }
+                if let [Some(port)] = found[..] {
+                    return format!("http://127.0.0.1:{port}");
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, looking).await.expect("the Service finds one Pod that is ready")
+    }
+
+    /// Lets the vendor deliver a scene's events to the Pod.
+    pub async fn serve(&self, scene: &Scene) {
+        let url = format!("{}/webhooks/{}", self.endpoint().await, scene.provider);
+        let webhook = admin::Webhook { url, token: WEBHOOK_TOKEN.into(), enabled: true, drop: false };
+        scene.simulator.webhooks(&scene.account, &[webhook]).await.unwrap();
+    }
+}
