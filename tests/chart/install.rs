@@ -1,7 +1,10 @@
 //! The chart's life: installed, upgraded with a verification under way, rolled back, uninstalled, installed again; for the whole cluster and
 //! for some namespaces.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use k8s_openapi::{
     api::apps::v1::Deployment, api::core::v1::Pod, apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
@@ -14,7 +17,7 @@ use onfido_operator::{
 };
 use serde_json::json;
 
-use super::release::{CHART, Release};
+use super::{chart, release::Release};
 use crate::support::operator::Scene;
 
 /// A whole life, up to the verdict, which the vendor's delivery brings.
@@ -32,11 +35,11 @@ async fn verdict(scene: &Scene, name: &str, run: &str) -> IdentityVerification {
 }
 
 /// An older form of the chart: another version, a field of a definition less, another description.
-fn older(folder: &Path) -> String {
-    let chart = folder.join("older-chart");
-    copy(Path::new(CHART), &chart);
+fn older(folder: &Path) -> PathBuf {
+    let older = folder.join("older-chart");
+    copy(&chart(), &older);
     let edit = |path: &str, edit: &dyn Fn(&str) -> String| {
-        let path = chart.join(path);
+        let path = older.join(path);
         let before = fs::read_to_string(&path).unwrap();
         let after = edit(&before);
         assert_ne!(before, after, "{}", path.display());
@@ -46,7 +49,7 @@ fn older(folder: &Path) -> String {
     edit("templates/crds/onfidoproviders.yaml", &|text| {
         without(text, "              attributes:").replace("One account at Onfido", "An account at Onfido")
     });
-    chart.to_str().unwrap().to_owned()
+    older
 }
 
 /// A YAML text without a key and what is below it.
@@ -119,7 +122,7 @@ async fn an_upgrade_a_rollback_and_an_uninstall_lose_no_verification() {
     life(&release, &scene, "first").await;
     let in_flight = scene.awaiting("in-flight", json!({})).await;
 
-    release.put("upgrade", CHART, json!({ "logLevel": "debug" })).await;
+    release.put("upgrade", &chart(), json!({ "logLevel": "debug" })).await;
     assert!(is_current(&release).await, "helm upgrade upgrades the definitions");
     assert_eq!(log_level(&release).await, "debug");
     release.serve(&scene).await;
@@ -128,11 +131,11 @@ async fn an_upgrade_a_rollback_and_an_uninstall_lose_no_verification() {
     assert_eq!(scene.ledger(Operation::CreateWorkflowRun).await.len(), 2, "one for each, none of them twice");
     life(&release, &scene, "second").await;
 
-    release.helm(&["rollback", release.name, "1", "--wait", "--timeout", "60s"]).await;
+    release.again(&["rollback", release.name, "1"]).await;
     assert_eq!(log_level(&release).await, "info");
     life(&release, &scene, "third").await;
 
-    release.helm(&["uninstall", release.name, "--wait", "--timeout", "60s"]).await;
+    release.again(&["uninstall", release.name]).await;
     let client = release.control_plane.client(ADMIN).unwrap();
     assert_eq!(Api::<Pod>::namespaced(client.clone(), release.namespace).list(&ListParams::default()).await.unwrap().items.len(), 0);
     ended_well(&release, 3);
@@ -141,7 +144,7 @@ async fn an_upgrade_a_rollback_and_an_uninstall_lose_no_verification() {
     let capture = left.status.as_ref().unwrap().capture.as_ref().unwrap().secret_ref.name.clone();
     scene.secrets().get(&capture).await.unwrap();
 
-    release.put("install", CHART, json!({})).await;
+    release.put("install", &chart(), json!({})).await;
     assert!(is_current(&release).await, "it adopts the definitions that were left, and upgrades them");
     life(&release, &scene, "fourth").await;
     let left = scene.verifications().get("in-flight").await.unwrap();
@@ -153,15 +156,15 @@ async fn an_upgrade_a_rollback_and_an_uninstall_lose_no_verification() {
 async fn a_release_for_some_namespaces_serves_these_with_roles_alone() {
     let mut release = Release::prepare("verify", "operators").await;
     // The namespaces must be there before the release; its definitions before what is of their kinds.
-    release.put("install", CHART, json!({ "watchNamespaces": [release.namespace] })).await;
+    release.put("install", &chart(), json!({ "watchNamespaces": [release.namespace] })).await;
     let first = Scene::bare(&release.control_plane, "first").await;
     let second = Scene::bare(&release.control_plane, "second").await;
     let third = Scene::bare(&release.control_plane, "third").await;
     third.provider(json!({})).await;
     third.verification("person", json!({})).await;
-    release.put("upgrade", CHART, json!({ "watchNamespaces": [first.namespace, second.namespace] })).await;
+    release.put("upgrade", &chart(), json!({ "watchNamespaces": [first.namespace, second.namespace] })).await;
 
-    let manifest = release.helm(&["get", "manifest", release.name]).await;
+    let manifest = release.helm(&["get", "manifest", release.name], &json!({})).await;
     assert!(!manifest.contains("kind: ClusterRoleBinding") && manifest.matches("kind: RoleBinding").count() == 3);
     for scene in [&first, &second] {
         scene.provider(json!({})).await;

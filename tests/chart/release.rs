@@ -1,6 +1,6 @@
 //! A release of the chart in a control plane of its own: helm, the Pods it brings up, and how the vendor reaches them.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::Path, time::Duration};
 
 use k8s_openapi::api::{core::v1::Namespace, discovery::v1::EndpointSlice};
 use kube::{
@@ -8,11 +8,10 @@ use kube::{
     api::{ListParams, Patch, PatchParams},
 };
 use onfido_operator::{
-    dev::{ADMIN, ControlPlane, Options, Port, Program},
+    dev::{ADMIN, ControlPlane, Options, Port},
     simulator::admin,
 };
 use serde_json::{Value, json};
-use tokio::process::Command;
 
 use super::kubelet::Kubelet;
 use crate::support::{
@@ -20,8 +19,7 @@ use crate::support::{
     operator::{PATIENCE, Scene, WEBHOOK_TOKEN, merge, simulator},
 };
 
-/// The chart of the tree.
-pub const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/charts/onfido-operator");
+const WAIT: &[&str] = &["--wait", "--timeout", "60s"];
 
 pub struct Release {
     pub control_plane: ControlPlane,
@@ -29,7 +27,6 @@ pub struct Release {
     /// Also the name of its objects.
     pub name: &'static str,
     pub namespace: &'static str,
-    helm: PathBuf,
     ports: Vec<[Port; 2]>,
 }
 
@@ -44,33 +41,19 @@ impl Release {
         let namespaces = Api::<Namespace>::all(control_plane.client(ADMIN).unwrap());
         namespaces.patch(namespace, &PatchParams::apply("test"), &Patch::Apply(strict)).await.unwrap();
         let kubelet = Kubelet::start(&control_plane, namespace).await;
-        let helm = control_plane.program(Program::Helm).await.unwrap();
-        Self { control_plane, kubelet, name, namespace, helm, ports: vec![] }
+        Self { control_plane, kubelet, name, namespace, ports: vec![] }
     }
 
     /// Runs helm in the release's namespace; what it said.
-    pub async fn helm(&self, args: &[&str]) -> String {
-        let folder = self.control_plane.folder();
-        let done = Command::new(&self.helm)
-            .args(args)
-            .args(["--namespace", self.namespace])
-            .env("KUBECONFIG", self.control_plane.kubeconfig())
-            .env("HOME", folder)
-            .env_remove("XDG_CONFIG_HOME")
-            .env_remove("XDG_CACHE_HOME")
-            .env_remove("XDG_DATA_HOME")
-            .kill_on_drop(true)
-            .output()
-            .await
-            .unwrap();
-        let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        assert!(done.status.success(), "helm {args:?}: {}\n{}", said(&done.stderr), self.kubelet.logs());
-        said(&done.stdout)
+    pub async fn helm(&self, args: &[&str], values: &Value) -> String {
+        let args = [args, &["--namespace", self.namespace]].concat();
+        let said = super::helm(&self.control_plane, &args, values).await;
+        said.unwrap_or_else(|error| panic!("helm {args:?}: {error}\n{}", self.kubelet.logs()))
     }
 
-    /// Values with which a Pod runs here: at ports of its own, for old and new Pods share this machine's, and with the simulator as the
-    /// vendor.
-    pub async fn values(&mut self, changes: Value) -> PathBuf {
+    /// `helm install` or `upgrade` of a chart, until all of it is ready: with the simulator as the vendor, and with a Pod at ports of its
+    /// own, for old and new Pods share this machine's.
+    pub async fn put(&mut self, verb: &str, chart: &Path, changes: Value) {
         let [webhook, health] = [Port::lease().unwrap(), Port::lease().unwrap()];
         let mut values = json!({
             "onfidoEndpoints": { "EU": simulator().await.base() },
@@ -79,15 +62,12 @@ impl Release {
         });
         merge(&mut values, changes);
         self.ports.push([webhook, health]);
-        let path = self.control_plane.folder().join(format!("values-{}.json", self.ports.len()));
-        std::fs::write(&path, values.to_string()).unwrap();
-        path
+        self.helm(&[&[verb, self.name, chart.to_str().unwrap()], WAIT, &["-f", "-"]].concat(), &values).await;
     }
 
-    /// `helm install` or `upgrade` of a chart, until all of it is ready.
-    pub async fn put(&mut self, verb: &str, chart: &str, changes: Value) {
-        let values = self.values(changes).await;
-        self.helm(&[verb, self.name, chart, "--wait", "--timeout", "60s", "-f", values.to_str().unwrap()]).await;
+    /// `helm rollback` or `uninstall`, until it is done.
+    pub async fn again(&self, args: &[&str]) {
+        self.helm(&[args, WAIT].concat(), &Value::Null).await;
     }
 
     /// The URL at which the Service's Pod takes deliveries: its port as the Service finds it, once there is exactly one.

@@ -38,13 +38,13 @@ system:serviceaccount:{{ .Release.Namespace }}:{{ include "onfido-operator.servi
 {{- end }}
 
 {{- define "onfido-operator.image" -}}
-{{- with .Values.image }}
-{{- $tag := .tag | default $.Chart.AppVersion }}
-{{- if .digest }}
-{{- printf "%s@%s" (.tag | ternary (printf "%s:%s" .repository .tag) .repository) .digest }}
+{{- $tag := .Values.image.tag | default .Chart.AppVersion }}
+{{- if not .Values.image.digest }}
+{{- printf "%s:%s" .Values.image.repository $tag }}
+{{- else if .Values.image.tag }}
+{{- printf "%s:%s@%s" .Values.image.repository $tag .Values.image.digest }}
 {{- else }}
-{{- printf "%s:%s" .repository $tag }}
-{{- end }}
+{{- printf "%s@%s" .Values.image.repository .Values.image.digest }}
 {{- end }}
 {{- end }}
 
