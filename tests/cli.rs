@@ -123,7 +123,7 @@ async fn an_api_server_that_refuses_or_is_not_there_is_waited_for_visibly() {
     let closed = Port::lease().unwrap();
     let nowhere = format!("https://127.0.0.1:{}", closed.number());
     for (change, says) in [
-        (("/users/0/user/token", "canary-of-nobody"), "refuses the operator's credentials"),
+        (("/users/0/user/token", "canary-of-nobody"), "the API server refuses the operator's credentials"),
         (("/clusters/0/cluster/server", nowhere.as_str()), "the API server does not answer"),
     ] {
         let mut kubeconfig: Value = serde_json::from_slice(&std::fs::read(control_plane.kubeconfig()).unwrap()).unwrap();

@@ -188,6 +188,9 @@ async fn grant(control_plane: &ControlPlane, namespace: Option<&str>, rules: Val
 async fn lacks(operator: &Operator, namespace: Option<&str>, rights: &[&str]) {
     let place = namespace.map_or(String::new(), |namespace| format!(" in namespace {namespace}"));
     let wanted: BTreeSet<String> = rights.iter().map(|right| format!("missing right: {right}{place}")).collect();
+    for line in &wanted {
+        operator.until_logged(&format!("waiting: {line}\n")).await;
+    }
     let last = Mutex::new(String::new());
     let polling = async {
         loop {
@@ -202,9 +205,6 @@ async fn lacks(operator: &Operator, namespace: Option<&str>, rights: &[&str]) {
     };
     if tokio::time::timeout(PATIENCE, polling).await.is_err() {
         panic!("waited in vain for {wanted:?}: {}", last.lock().unwrap());
-    }
-    for line in wanted {
-        operator.until_logged(&format!("waiting: {line}\n")).await;
     }
 }
 

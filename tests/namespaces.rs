@@ -1,6 +1,6 @@
 //! An operator that serves some namespaces: it sees what is in them, wherever in them it is, and nothing else.
 
-use kube::{Api, api::DeleteParams};
+use kube::api::DeleteParams;
 use onfido_operator::{api::ConditionType as C, simulator::admin::Operation};
 use serde_json::json;
 
@@ -25,8 +25,8 @@ async fn an_operator_serves_the_namespaces_it_watches_and_no_other() {
     };
     // There from the beginning, in all three.
     first.provider(json!({ "allowedNamespaces": { "from": "All" } })).await;
-    other.provider(json!({})).await;
-    other.verification("person", json!({})).await;
+    let provider = other.provider(json!({})).await;
+    let person = other.verification("person", json!({})).await;
     let of_first = json!({ "providerRef": { "name": "onfido", "namespace": first.namespace } });
     let of_other = json!({ "providerRef": { "name": "onfido", "namespace": other.namespace } });
     second.verification("early", of_first.clone()).await;
@@ -38,7 +38,7 @@ async fn an_operator_serves_the_namespaces_it_watches_and_no_other() {
     second.until_condition("early", C::CaptureReady, "True", "AwaitingInput").await;
 
     // And what comes later; the verdict comes by the webhook, which knows both namespaces.
-    for (scene, name, changes) in [(&first, "person", json!({})), (&second, "late", of_first)] {
+    for (scene, name, changes) in [(&first, "person", json!({})), (&second, "late", of_first.clone())] {
         let run = scene.awaiting(name, changes).await;
         scene.finalize(name).await;
         scene.decide(&run, "approved", json!({})).await;
@@ -48,13 +48,16 @@ async fn an_operator_serves_the_namespaces_it_watches_and_no_other() {
     // A provider that is not watched is none.
     second.verification("astray", of_other).await;
     second.until_condition("astray", C::Accepted, "False", "ProviderNotFound").await;
-    assert!(other.verifications().get("person").await.unwrap().status.is_none());
-    assert!(other.providers().get("onfido").await.unwrap().status.is_none());
+    let version = |meta: kube::api::ObjectMeta| meta.resource_version.unwrap();
+    assert_eq!(version(other.verifications().get("person").await.unwrap().metadata), version(person.metadata), "written to");
+    assert_eq!(version(other.providers().get("onfido").await.unwrap().metadata), version(provider.metadata), "written to");
     assert_eq!(other.simulator.ledger(Some(&other.account), None).await.unwrap().len(), 0, "nobody asked for it");
     assert_eq!(first.ledger(Operation::CreateWorkflowRun).await.len(), 3);
 
-    // One that goes is told to those who refer to it from elsewhere.
-    let providers: Api<onfido_operator::api::OnfidoProvider> = first.providers();
-    providers.delete("onfido", &DeleteParams::default()).await.unwrap();
-    second.until_condition("early", C::Accepted, "False", "ProviderNotFound").await;
+    // One that goes is told to those who refer to it from elsewhere: what is refused here is looked at again for that only.
+    let unmapped = json!([{ "name": "shoe_size", "valueFrom": { "secretKeyRef": { "name": "unmapped", "key": "given_name" } } }]);
+    second.verification("unmapped", json!({ "providerRef": of_first["providerRef"], "attributes": unmapped })).await;
+    second.until_condition("unmapped", C::Accepted, "False", "AttributeNotMapped").await;
+    first.providers().delete("onfido", &DeleteParams::default()).await.unwrap();
+    second.until_condition("unmapped", C::Accepted, "False", "ProviderNotFound").await;
 }
