@@ -174,13 +174,8 @@ impl Child {
 
     /// SIGTERM, then after the grace SIGKILL; returns when it is gone. Blocks.
     pub fn stop(&mut self) {
-        self.stop_within(self.grace);
-    }
-
-    /// The same with another grace.
-    pub fn stop_within(&mut self, grace: Duration) {
-        self.signal(Signal::TERM);
-        let deadline = Instant::now() + grace;
+        self.terminate();
+        let deadline = Instant::now() + self.grace;
         while Instant::now() < deadline {
             if !matches!(self.inner.try_wait(), Ok(None)) {
                 return;
@@ -197,10 +192,11 @@ impl Child {
         let _ = self.inner.wait();
     }
 
-    fn signal(&mut self, signal: Signal) {
+    /// SIGTERM, for who waits in another way.
+    pub fn terminate(&mut self) {
         // Reaped already: its number may be somebody else's by now.
         if matches!(self.inner.try_wait(), Ok(None)) {
-            let _ = rustix::process::kill_process(Pid::from_child(&self.inner), signal);
+            let _ = rustix::process::kill_process(Pid::from_child(&self.inner), Signal::TERM);
         }
     }
 }

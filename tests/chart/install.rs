@@ -6,10 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use k8s_openapi::{
-    api::apps::v1::Deployment, api::core::v1::Pod, apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
-};
-use kube::{Api, api::ListParams};
+use k8s_openapi::{api::apps::v1::Deployment, apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition};
+use kube::Api;
 use onfido_operator::{
     api::{ConditionType as C, IdentityVerification},
     dev::ADMIN,
@@ -94,18 +92,15 @@ async fn log_level(release: &Release) -> String {
     args.iter().find_map(|arg| arg.strip_prefix("--log-level=")).unwrap().to_owned()
 }
 
-/// Every Pod that was to end has ended by itself, in time and of its own will; so many did.
-fn ended_well(release: &Release, so_many: usize) {
-    let records = release.kubelet.records();
-    for record in &records {
-        assert_eq!(record.restarts, 0, "{} ended by itself:\n{}", record.pod, release.kubelet.logs());
-    }
-    let ended: Vec<_> = records.iter().filter_map(|record| record.ended).collect();
-    assert_eq!(ended.len(), so_many);
-    for (status, memory) in ended {
-        assert!(status.success(), "{status}");
-        assert!(memory < 128 * 1024, "{memory} KiB, more than the chart's limit");
-        eprintln!("a Pod's process had {memory} KiB");
+/// No Pod is left, and every one ended when it was told to, in time and in order.
+async fn all_ended_well(release: &Release, so_many: usize) {
+    // Helm does not wait for what a Deployment owns.
+    let records = release.kubelet.until_empty().await;
+    assert_eq!(records.len(), so_many);
+    for record in records {
+        let (status, memory) = record.ended.expect("its end");
+        assert!(status.success() && record.restarts == 0, "{} {status}:\n{}", record.pod, release.kubelet.logs());
+        assert!(memory < 128 * 1024, "{memory} KiB is more than the chart's limit");
     }
 }
 
@@ -136,9 +131,7 @@ async fn an_upgrade_a_rollback_and_an_uninstall_lose_no_verification() {
     life(&release, &scene, "third").await;
 
     release.again(&["uninstall", release.name]).await;
-    let client = release.control_plane.client(ADMIN).unwrap();
-    assert_eq!(Api::<Pod>::namespaced(client.clone(), release.namespace).list(&ListParams::default()).await.unwrap().items.len(), 0);
-    ended_well(&release, 3);
+    all_ended_well(&release, 3).await;
     let left = scene.verifications().get("in-flight").await.unwrap();
     assert_eq!(left.metadata.resource_version, verdict_in_flight.metadata.resource_version, "nobody touched it");
     let capture = left.status.as_ref().unwrap().capture.as_ref().unwrap().secret_ref.name.clone();
@@ -154,7 +147,7 @@ async fn an_upgrade_a_rollback_and_an_uninstall_lose_no_verification() {
 
 #[tokio::test]
 async fn a_release_for_some_namespaces_serves_these_with_roles_alone() {
-    let mut release = Release::prepare("verify", "operators").await;
+    let mut release = Release::prepare("onfido-operator", "operators").await;
     // The namespaces must be there before the release; its definitions before what is of their kinds.
     release.put("install", &chart(), json!({ "watchNamespaces": [release.namespace] })).await;
     let first = Scene::bare(&release.control_plane, "first").await;

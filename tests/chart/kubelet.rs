@@ -23,7 +23,7 @@ use k8s_openapi::{
 };
 use kube::{
     Api, Client, ResourceExt,
-    api::{DeleteParams, ObjectMeta, Patch, PatchParams, PostParams, Preconditions},
+    api::{DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostParams, Preconditions},
     runtime::watcher,
 };
 use onfido_operator::dev::{
@@ -33,7 +33,10 @@ use onfido_operator::dev::{
 use serde_json::json;
 use tokio::{sync::watch, task::JoinSet};
 
-use crate::support::image::{self, ENTRYPOINT};
+use crate::support::{
+    image::{self, ENTRYPOINT},
+    operator::PATIENCE,
+};
 
 const NODE: &str = "this-machine";
 const ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
@@ -71,6 +74,7 @@ type Told = watch::Receiver<Option<u64>>;
 
 impl Kubelet {
     pub async fn start(control_plane: &ControlPlane, namespace: &str) -> Self {
+        image::image_root(); // to fail now if it is not there
         let folder = control_plane.folder().join(format!("pods-of-{namespace}"));
         fs::create_dir(&folder).unwrap();
         let host = Arc::new(Host {
@@ -89,8 +93,19 @@ impl Kubelet {
     }
 
     /// One record for each Pod so far.
-    pub fn records(&self) -> Vec<Record> {
+    fn records(&self) -> Vec<Record> {
         self.host.records.lock().unwrap().clone()
+    }
+
+    /// Waits until no Pod is left; what became of them all.
+    pub async fn until_empty(&self) -> Vec<Record> {
+        let waiting = async {
+            while !self.host.pods().list(&ListParams::default()).await.unwrap().items.is_empty() {
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, waiting).await.expect("the Pods end");
+        self.records()
     }
 
     /// The logs of all Pods, for a failing test.
@@ -348,11 +363,17 @@ fn most_memory(process: u32) -> u64 {
     line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0)
 }
 
+/// SIGTERM, then after the grace SIGKILL.
 async fn end(mut child: Child, grace: u64) -> Result<ExitStatus, String> {
-    let stopping = tokio::task::spawn_blocking(move || {
-        child.stop_within(Duration::from_secs(grace));
-        child.exited()
-    });
-    let ended = stopping.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
-    ended.ok_or_else(|| "it does not end".into())
+    child.terminate();
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(grace);
+    loop {
+        if let Some(status) = child.exited().map_err(|error| error.to_string())? {
+            return Ok(status);
+        }
+        if tokio::time::Instant::now() > deadline {
+            child.kill();
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }

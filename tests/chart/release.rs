@@ -22,9 +22,10 @@ use crate::support::{
 const WAIT: &[&str] = &["--wait", "--timeout", "60s"];
 
 pub struct Release {
-    pub control_plane: ControlPlane,
+    // First: it shows the logs of a failing test before the control plane's end fills them.
     pub kubelet: Kubelet,
-    /// Also the name of its objects.
+    pub control_plane: ControlPlane,
+    /// It contains the chart's name, so it is the name of the objects too.
     pub name: &'static str,
     pub namespace: &'static str,
     ports: Vec<[Port; 2]>,

@@ -27,7 +27,8 @@ pub fn image_root() -> PathBuf {
 }
 
 fn newest(folder: &Path) -> SystemTime {
-    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    // What is for development is not in the image.
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).filter(|path| !path.ends_with("src/dev"));
     let times = entries.map(|path| if path.is_dir() { newest(&path) } else { fs::metadata(&path).unwrap().modified().unwrap() });
     times.max().unwrap_or(SystemTime::UNIX_EPOCH)
 }
