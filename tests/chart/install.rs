@@ -167,3 +167,25 @@ async fn a_release_for_some_namespaces_serves_these_with_roles_alone() {
     assert!(third.providers().get("onfido").await.unwrap().status.is_none_or(|status| status.observed_generation.is_none()));
     assert_eq!(third.simulator.ledger(Some(&third.account), None).await.unwrap().len(), 0);
 }
+
+#[tokio::test]
+async fn the_readmes_commands_install_it() {
+    let mut release = Release::prepare("onfido-operator", "onfido-operator").await;
+    let commands = crate::readme::commands("helm");
+    let mut said = vec![];
+    for command in &commands {
+        let args: Vec<&str> = command.split(' ').skip(1).collect();
+        // The README's own values, and what this machine needs.
+        said.push(match args[0] {
+            "install" => {
+                let values = release.values().await;
+                release.helm(&[&args[..], &["--timeout", "60s", "-f", "-"]].concat(), &values).await
+            }
+            _ => release.helm(&args, &json!(null)).await,
+        });
+    }
+    let [installed, notes] = &said[..] else { panic!("{commands:?}") };
+    assert!(installed.contains("STATUS: deployed"), "{installed}");
+    assert!(notes.contains("https://verify.example.com/webhooks/identity/onfido"), "{notes}");
+    release.endpoint().await;
+}
