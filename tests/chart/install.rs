@@ -7,7 +7,10 @@ use std::{
 };
 
 use k8s_openapi::{api::apps::v1::Deployment, apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition};
-use kube::Api;
+use kube::{
+    Api,
+    api::{Patch, PatchParams},
+};
 use onfido_operator::{
     api::{ConditionType as C, IdentityVerification},
     dev::ADMIN,
@@ -104,6 +107,22 @@ async fn all_ended_well(release: &Release, so_many: usize) {
     }
 }
 
+/// The API server ends every watch then, and what is there has to be listed anew.
+async fn a_change_of_the_definitions_disturbs_nobody(release: &Release, scene: &Scene) {
+    let crds = Api::<CustomResourceDefinition>::all(release.control_plane.client(ADMIN).unwrap());
+    for kind in ["onfidoproviders", "identityverifications"] {
+        let path = "/spec/versions/0/schema/openAPIV3Schema/description";
+        let patch = serde_json::from_value(json!([{ "op": "replace", "path": path, "value": "Another." }])).unwrap();
+        let name = format!("{kind}.onfido-operator.dev");
+        crds.patch(&name, &PatchParams::default(), &Patch::<()>::Json(patch)).await.unwrap();
+        release.kubelet.until_logged(&format!(r#""kind":"{kind}""#)).await;
+    }
+    for (suspend, ready) in [(true, ("False", "Suspended")), (false, ("True", "Succeeded"))] {
+        scene.patch_provider(json!({ "suspend": suspend }), ready).await;
+    }
+    scene.awaiting("meanwhile", json!({})).await;
+}
+
 #[tokio::test]
 async fn an_upgrade_a_rollback_and_an_uninstall_lose_no_verification() {
     let mut release = Release::prepare("onfido-operator", "operators").await;
@@ -115,6 +134,7 @@ async fn an_upgrade_a_rollback_and_an_uninstall_lose_no_verification() {
     scene.provider(json!({})).await;
     scene.until_provider("onfido", C::Ready, "True", "Succeeded").await;
     life(&release, &scene, "first").await;
+    a_change_of_the_definitions_disturbs_nobody(&release, &scene).await;
     let in_flight = scene.awaiting("in-flight", json!({})).await;
 
     release.put("upgrade", &chart(), json!({ "logLevel": "debug" })).await;
@@ -123,7 +143,7 @@ async fn an_upgrade_a_rollback_and_an_uninstall_lose_no_verification() {
     release.serve(&scene).await;
     scene.finalize("in-flight").await;
     let verdict_in_flight = verdict(&scene, "in-flight", &in_flight).await;
-    assert_eq!(scene.ledger(Operation::CreateWorkflowRun).await.len(), 2, "one for each, none of them twice");
+    assert_eq!(scene.ledger(Operation::CreateWorkflowRun).await.len(), 3, "one for each, none of them twice");
     life(&release, &scene, "second").await;
 
     release.again(&["rollback", release.name, "1"]).await;
@@ -142,7 +162,7 @@ async fn an_upgrade_a_rollback_and_an_uninstall_lose_no_verification() {
     life(&release, &scene, "fourth").await;
     let left = scene.verifications().get("in-flight").await.unwrap();
     assert_eq!(left.status, verdict_in_flight.status);
-    assert_eq!(scene.ledger(Operation::CreateWorkflowRun).await.len(), 5);
+    assert_eq!(scene.ledger(Operation::CreateWorkflowRun).await.len(), 6);
 }
 
 #[tokio::test]
