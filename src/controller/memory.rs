@@ -124,3 +124,30 @@ impl OfVerification {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::core::v1::ConfigMap;
+
+    use super::*;
+
+    #[test]
+    fn a_pass_that_outlives_its_object_leaves_no_memory() {
+        let mut object = ConfigMap::default();
+        object.metadata.uid = Some("u".into());
+        let memories = Memories::default();
+        let failures = || {
+            memories.verification("u", |memory| {
+                memory.failures += 1;
+                memory.failures
+            })
+        };
+        assert_eq!([failures(), failures()], [1, 1], "of one that was never seen");
+        memories.verifications.follow(&Change::Seen(object.clone()));
+        assert_eq!([failures(), failures()], [1, 2]);
+        memories.verifications.follow(&Change::Seen(object.clone()));
+        assert_eq!(failures(), 3, "seen again is the same one");
+        memories.verifications.follow(&Change::Gone(object));
+        assert_eq!([failures(), failures()], [1, 1]);
+    }
+}
