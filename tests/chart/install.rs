@@ -134,7 +134,6 @@ async fn an_upgrade_a_rollback_and_an_uninstall_lose_no_verification() {
     scene.provider(json!({})).await;
     scene.until_provider("onfido", C::Ready, "True", "Succeeded").await;
     life(&release, &scene, "first").await;
-    a_change_of_the_definitions_disturbs_nobody(&release, &scene).await;
     let in_flight = scene.awaiting("in-flight", json!({})).await;
 
     release.put("upgrade", &chart(), json!({ "logLevel": "debug" })).await;
@@ -143,7 +142,7 @@ async fn an_upgrade_a_rollback_and_an_uninstall_lose_no_verification() {
     release.serve(&scene).await;
     scene.finalize("in-flight").await;
     let verdict_in_flight = verdict(&scene, "in-flight", &in_flight).await;
-    assert_eq!(scene.ledger(Operation::CreateWorkflowRun).await.len(), 3, "one for each, none of them twice");
+    assert_eq!(scene.ledger(Operation::CreateWorkflowRun).await.len(), 2, "one for each, none of them twice");
     life(&release, &scene, "second").await;
 
     release.again(&["rollback", release.name, "1"]).await;
@@ -162,7 +161,9 @@ async fn an_upgrade_a_rollback_and_an_uninstall_lose_no_verification() {
     life(&release, &scene, "fourth").await;
     let left = scene.verifications().get("in-flight").await.unwrap();
     assert_eq!(left.status, verdict_in_flight.status);
-    assert_eq!(scene.ledger(Operation::CreateWorkflowRun).await.len(), 6);
+    assert_eq!(scene.ledger(Operation::CreateWorkflowRun).await.len(), 5);
+    // Last, for helm would refuse to overwrite what somebody else wrote.
+    a_change_of_the_definitions_disturbs_nobody(&release, &scene).await;
 }
 
 #[tokio::test]
