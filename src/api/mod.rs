@@ -5,6 +5,7 @@
 // kube's attributes name each column and rule anew.
 #![allow(clippy::duplicated_attributes)]
 
+mod attempts;
 mod condition;
 mod duration;
 mod provider;
@@ -13,6 +14,7 @@ mod schema;
 mod status;
 mod verification;
 
+pub use attempts::*;
 pub use condition::*;
 pub use duration::*;
 pub use provider::*;

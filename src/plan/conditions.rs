@@ -139,8 +139,21 @@ fn blame(all: &mut All, status: &IdentityVerificationStatus, failure: &Failure) 
         return; // the outcome stands; a look that confirms it was delayed
     }
     put(all, condition, says.clone());
+    if rule.stalls {
+        put(all, Type::Stalled, (Status::True, rule.reason, failure.message()));
+    }
     if !started {
         put(all, Type::Ready, says);
+    }
+}
+
+/// Puts a condition back as it was recorded: what is then said of it is compared with that.
+pub(super) fn put_back(status: &mut IdentityVerificationStatus, recorded: &IdentityVerificationStatus, type_: Type) {
+    let now = status.conditions.iter_mut().find(|condition| condition.type_ == type_.as_str());
+    match (now, find_condition(&recorded.conditions, type_)) {
+        (Some(now), Some(before)) => now.clone_from(before),
+        (None, Some(before)) => status.conditions.push(before.clone()),
+        (_, None) => status.conditions.retain(|condition| condition.type_ != type_.as_str()),
     }
 }
 

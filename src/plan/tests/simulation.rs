@@ -168,6 +168,7 @@ impl World {
                 let found = self.vendor.iter().find(|other| other.id == *run).expect("a recorded run exists");
                 Ok(Receipt::RunRead(Box::new(self.as_it_is(found))))
             }
+            Effect::UpdateApplicant { .. } => todo!(),
             Effect::CreateApplicant { nonce, .. } => {
                 let fate = self.post(nonce);
                 if matches!(fate, Fate::Answered | Fate::Lost | Fate::Late(_)) {
