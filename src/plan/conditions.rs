@@ -139,10 +139,10 @@ fn blame(all: &mut All, status: &IdentityVerificationStatus, failure: &Failure) 
         return; // the outcome stands; a look that confirms it was delayed
     }
     put(all, condition, says.clone());
-    if rule.stalls {
-        put(all, Type::Stalled, (Status::True, rule.reason, failure.message()));
-    }
     if !started {
+        if rule.stalls {
+            put(all, Type::Stalled, (Status::True, rule.reason, failure.message()));
+        }
         put(all, Type::Ready, says);
     }
 }
