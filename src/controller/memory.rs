@@ -111,7 +111,10 @@ impl OfVerification {
         plan::Memory {
             operation_known_for: self.operation.as_ref().map(|(_, since)| since.elapsed()).unwrap_or_default(),
             last_look: self.last_look,
-            submission_seen: self.submission_seen.filter(|(seen, _)| status.attempt.is_none_or(|attempt| attempt == *seen)).map(|(_, at)| at),
+            submission_seen: self
+                .submission_seen
+                .filter(|(seen, _)| status.attempt.is_none_or(|attempt| attempt == *seen))
+                .map(|(_, at)| at),
         }
     }
 }

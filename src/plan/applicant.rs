@@ -47,9 +47,8 @@ fn holds(sent: Option<&Basis>, asked: &Basis) -> Holds {
         return Holds::More;
     }
     let same = |asked: &BasisAttribute| {
-        let as_sent = |sent: &BasisAttribute| {
-            (sent.applicant_field, &sent.name, &sent.digest) == (asked.applicant_field, &asked.name, &asked.digest)
-        };
+        let as_sent =
+            |sent: &BasisAttribute| (sent.applicant_field, &sent.name, &sent.digest) == (asked.applicant_field, &asked.name, &asked.digest);
         sent_values.iter().any(as_sent)
     };
     let known = sent.key_id != NO_KEY && sent.key_id == asked.key_id;

@@ -154,13 +154,9 @@ impl Failure {
                     "raise the provider's spec.attempts.max, or create a new verification",
                 )
             },
-            Self::CoolingDown { until } => rule(
-                C::Accepted,
-                R::CoolingDown,
-                Retry::At(*until),
-                false,
-                "nothing; or shorten the provider's spec.attempts.coolDown",
-            ),
+            Self::CoolingDown { until } => {
+                rule(C::Accepted, R::CoolingDown, Retry::At(*until), false, "nothing; or shorten the provider's spec.attempts.coolDown")
+            }
             Self::Unauthorized => {
                 rule(C::Submitted, R::Unauthorized, Retry::Backoff, false, "put a valid API token into the provider's Secret")
             }

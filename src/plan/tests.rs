@@ -195,7 +195,11 @@ fn lawful(o: &Observed, plan: &VerificationPlan) {
         assert_ne!(recorded.as_ref(), Some(nonce), "the nonce is new");
         assert_eq!(plan.fence, recorded.map_or(Fence::Version, Fence::Operation));
         assert!(plan.status.workflow_run_id.is_none() && plan.status.basis.is_some());
-        assert_eq!(kind != OperationKind::CreateApplicant, plan.status.applicant_id.is_some(), "an operation without an applicant proves no run");
+        assert_eq!(
+            kind != OperationKind::CreateApplicant,
+            plan.status.applicant_id.is_some(),
+            "an operation without an applicant proves no run"
+        );
     }
     if plan.status != o.status {
         let count = |name: &str| plan.status.conditions.iter().filter(|c| c.type_ == name).count();

@@ -114,9 +114,16 @@ fn a_change_of_unknown_fate_is_waited_out_and_sent_again() {
         })
     };
     let lost = Looked { applicant_known: false, runs: vec![] };
-    let sends = ["UpdateApplicant", "Pending", "Submitted=False/Recovering", "UpdateApplicant 1 0", "Operation nonce-1++++", "OnChange", ""];
+    let sends =
+        ["UpdateApplicant", "Pending", "Submitted=False/Recovering", "UpdateApplicant 1 0", "Operation nonce-1++++", "OnChange", ""];
     check(vec![
         Row("it may still take effect", update_intended(), 200, ["", "Pending", "=", "UpdateApplicant 0 0", "Fields", "+80", ""]),
+        Row(
+            "by this process's own clock",
+            with(update_intended(), |o| o.memory.operation_known_for = secs(79)),
+            100_000,
+            ["", "Pending", "=", "UpdateApplicant 0 0", "Fields", "+1", ""],
+        ),
         Row(
             "then the vendor is asked for a run that nobody remembers",
             with(again(0, 280), |o| o.facts.looked = None),

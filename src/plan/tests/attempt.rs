@@ -73,7 +73,8 @@ fn says(o: &Observed, type_: ConditionType) -> (String, Option<i64>) {
 
 #[test]
 fn another_attempt_begins_like_the_first() {
-    let begun = "Verified=False/Declined Completed=False/Pending Submitted=Unknown/Pending CaptureReady=False/Pending Stalled=False/Progressing";
+    let begun =
+        "Verified=False/Declined Completed=False/Pending Submitted=Unknown/Pending CaptureReady=False/Pending Stalled=False/Progressing";
     let again = || begins(settled("declined"), person());
     check(vec![
         Row("values first", bumped(settled("declined")), 200, ["ReadAttributes", "Declined", "=", "", "Fields", "OnChange", ""]),
@@ -158,7 +159,10 @@ fn the_new_attempt_has_a_run_of_its_own_and_the_old_one_is_history() {
     assert!(status.capture.is_none() && status.started_at.is_none() && status.completed_at.is_none() && status.submitted_at.is_none());
     assert!(status.dashboard_url.is_none() && status.vendor_status.is_none() && status.workflow_version_id.is_none());
     let [past] = &status.attempts[..] else { panic!("{:?}", status.attempts) };
-    assert_eq!((past.number, past.workflow_run_id.as_deref(), past.phase, past.reason.as_str()), (1, Some("run-1"), Phase::Declined, "Declined"));
+    assert_eq!(
+        (past.number, past.workflow_run_id.as_deref(), past.phase, past.reason.as_str()),
+        (1, Some("run-1"), Phase::Declined, "Declined")
+    );
     assert_eq!((past.started_at.clone().map(|at| at.0), past.completed_at.clone().map(|at| at.0)), (Some(t(0)), Some(t(100))));
     assert!(status.standing_verdict.is_none(), "a refusal never becomes better");
     assert_eq!(status.attributes, o.status.attributes, "its results stay until there are others");
@@ -296,7 +300,12 @@ fn a_run_in_review_is_given_up_only_where_the_provider_says_so() {
     check(vec![
         Row("not by default", in_review.clone(), 200, ["", "InReview", not, "", "Fields", "+3550", "Refused"]),
         Row("it is looked at as before", in_review.clone(), 3750, ["ReadRun", "InReview", "=", "", "Fields", "OnChange", ""]),
-        Row("given up", allowed.clone(), 200, ["StartRun", "Pending", "Completed=False/Pending", "StartRun 0 0", "Version", "OnChange", ""]),
+        Row(
+            "given up",
+            allowed.clone(),
+            200,
+            ["StartRun", "Pending", "Completed=False/Pending", "StartRun 0 0", "Version", "OnChange", ""],
+        ),
         Row(
             "with other values it needs another applicant: a person compares with those of this one",
             with(allowed.clone(), |o| o.facts.attributes = Some(Ok(edited()))),

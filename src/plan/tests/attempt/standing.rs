@@ -112,15 +112,12 @@ fn the_vendor_can_take_it_back_while_the_next_is_under_way() {
             ["ReadRun", "Processing", "Verified=False/Revoked Completed=False/Processing", "", "Fields", "OnChange", "Revoked"],
         ),
         Row("trouble lets the bell wait", gone, 212, ["", "Processing", "=", "", "Fields", "Backoff", ""]),
-        Row("without a new run it is answered", read(&ring(intended()), "declined"), 212, [
-            "",
-            "Pending",
-            "Verified=False/Revoked",
-            "StartRun 0 0",
-            "Fields",
-            "+80",
-            "Revoked",
-        ]),
+        Row(
+            "without a new run it is answered",
+            read(&ring(intended()), "declined"),
+            212,
+            ["", "Pending", "Verified=False/Revoked", "StartRun 0 0", "Fields", "+80", "Revoked"],
+        ),
         Row(
             "suspended, the bell waits",
             with(ring(under_way("processing")), |o| o.spec.suspend = true),

@@ -155,7 +155,9 @@ fn a_crash_after_any_two_steps_leaves_one_run_of_the_second_attempt() {
         let steps = steps_of_a_second_attempt(edited);
         assert!(steps > 18, "{steps}");
         for first in 0..=steps {
-            for second in first..=steps + 8 {
+            // With nothing to send it is shorter by one call only: one crash will do.
+            let last = if edited { steps + 8 } else { first };
+            for second in first..=last {
                 let name = format!("crashes after {first} and {second}, edited {edited}");
                 let (mut world, _) = declined(&[first, second], &[]);
                 world.live_again(1, edited);
@@ -169,12 +171,13 @@ fn a_crash_after_any_two_steps_leaves_one_run_of_the_second_attempt() {
 fn whatever_becomes_of_its_calls_it_is_judged_by_what_was_sent() {
     // A change carried out an hour late is beyond what anybody can promise: it is waited for as long as the vendor may still work on it.
     let put = [Fate::Answered, Fate::Lost, Fate::Vanished, Fate::Late(40), Fate::Refused, Fate::Denied];
-    let steps = steps_of_a_second_attempt(true) + 10;
+    let (steps, mut scenes) = (steps_of_a_second_attempt(true) + 10, 0);
     for a in put {
         for b in put {
             for c in put {
                 let fates = [a, b, c];
-                for crash in (0..=steps).step_by(3) {
+                scenes += 1;
+                for crash in (scenes % 7..=steps).step_by(7) {
                     let name = format!("{fates:?}, a crash after {crash}");
                     let (mut world, _) = declined(&[crash], &fates);
                     world.live_again(1 + crash % 2, true);
