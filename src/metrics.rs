@@ -19,6 +19,7 @@ pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; cha
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
 pub enum VendorOperation {
     CreateApplicant,
+    UpdateApplicant,
     GetApplicant,
     StartRun,
     GetRun,

@@ -2,6 +2,7 @@
 //! never another system's applicant adopted. What happened is read from the simulator's ledger, which is the vendor's own account of it.
 
 mod absent;
+mod again;
 mod killed;
 mod leaders;
 mod lost;

@@ -1,6 +1,7 @@
 //! The definitions in `crds/` on a real API server: what they refuse, what they default, how they show. No operator runs here.
 //! That the files are current is asked in `readme.rs`.
 
+mod attempts;
 mod bounds;
 mod fresh;
 mod provider;

@@ -51,13 +51,13 @@ const RULES: &[Rule] = &[
     },
     Rule {
         room: "plan/",
-        ours: &["plan", "api", "onfido::model", "onfido::error", "onfido::secret"],
+        ours: &["plan", "api", "key", "onfido::model", "onfido::error", "onfido::secret"],
         others: &["jiff", "k8s_openapi", "thiserror"],
         never: IMPURE,
     },
     Rule {
         room: "plan/tests",
-        ours: &["plan", "api", "onfido::model", "onfido::secret"],
+        ours: &["plan", "api", "key", "onfido::model", "onfido::secret"],
         others: &["jiff", "k8s_openapi", "serde_json"],
         never: IMPURE,
     },

@@ -14,6 +14,7 @@ mod examples;
 #[cfg(target_os = "linux")]
 mod image;
 mod layering;
+mod life;
 mod limits;
 mod malformed;
 mod namespaces;

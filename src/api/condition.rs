@@ -165,6 +165,13 @@ words! {
         AttributeNotMapped,
         /// The provider forbids attribute values in the spec.
         InlineForbidden,
+        // Further attempts.
+        /// The provider does not let an attempt follow such an outcome.
+        AttemptNotAllowed,
+        /// The provider does not let another attempt begin.
+        AttemptsExhausted,
+        /// The next attempt may begin later.
+        CoolingDown,
         // The vendor's calls.
         /// The vendor refused the request.
         RequestRefused,

@@ -5,14 +5,18 @@
 // kube's attributes name each column and rule anew.
 #![allow(clippy::duplicated_attributes)]
 
+mod attempts;
 mod condition;
+mod duration;
 mod provider;
 mod reference;
 mod schema;
 mod status;
 mod verification;
 
+pub use attempts::*;
 pub use condition::*;
+pub use duration::*;
 pub use provider::*;
 pub use reference::*;
 pub use status::*;

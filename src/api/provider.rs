@@ -5,7 +5,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Condition, SecretKeyRef};
+use super::{Attempts, Condition, SecretKeyRef};
 
 /// Which account, with which credentials and workflow, for whom, and how its results are read.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -86,6 +86,10 @@ pub struct OnfidoProviderSpec {
     /// credentials, 20 in the sandbox.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate_limit: Option<RateLimit>,
+
+    /// When a verification may try again.
+    #[serde(default)]
+    pub attempts: Attempts,
 
     /// Stops every call to the vendor for this provider and its verifications until set back to false. Default: false. Deliveries are
     /// still accepted, and acted on afterwards. The vendor cannot pause a run: people can go on meanwhile.

@@ -4,7 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ApplicantField, ComparisonField, Condition, Environment, Requirement, SecretRef};
+use super::{ApplicantField, ComparisonField, Condition, Consent, Environment, PastAttempt, Requirement, SecretRef, StandingVerdict};
 
 /// What came of the request. Until the operator has looked, the phase is Pending and Ready is Unknown.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -25,7 +25,7 @@ pub struct IdentityVerificationStatus {
     /// condition Verified. Programs should rather wait for conditions.
     #[serde(default)]
     pub phase: Phase,
-    /// The attempt this status speaks of, counted from 1.
+    /// The attempt this status speaks of: phase, run, times and capture are its own. Behind spec.attempt until the next one is begun.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt: Option<i32>,
     /// Accepted: spec, provider and attributes are good. Submitted: the run exists at the vendor. CaptureReady: the SDK token is in its
@@ -35,10 +35,15 @@ pub struct IdentityVerificationStatus {
     #[schemars(length(max = 16))]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
-    /// Id of the vendor's applicant: the person's record there.
+    /// Id of the vendor's applicant: the person's record there, the same for all attempts as long as the vendor takes what changes.
     #[serde(default, skip_serializing_if = "Option::is_none", rename = "applicantID")]
     #[schemars(length(max = 128))]
     pub applicant_id: Option<String>,
+    /// Ids of applicants that earlier attempts used and this one does not: the vendor did not know them any more, or would not take what
+    /// had changed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", rename = "formerApplicantIDs")]
+    #[schemars(length(max = 16), inner(length(max = 128)))]
+    pub former_applicant_ids: Vec<String>,
     /// Id of the workflow run at the vendor.
     #[serde(default, skip_serializing_if = "Option::is_none", rename = "workflowRunID")]
     #[schemars(length(max = 128))]
@@ -60,7 +65,7 @@ pub struct IdentityVerificationStatus {
     /// Where the SDK token is, with which the person's device captures document and face.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capture: Option<CaptureStatus>,
-    /// What the vendor's document comparison says of each attribute that was sent.
+    /// What the vendor's document comparison says of each attribute that was sent. Like Verified it is of the last attempt with an outcome.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
@@ -84,6 +89,17 @@ pub struct IdentityVerificationStatus {
     /// verdict.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub basis: Option<Basis>,
+    /// What Verified rests on while the status speaks of a newer attempt that has no outcome.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standing_verdict: Option<StandingVerdict>,
+    /// The last attempt whose outcome made Verified True: the provider's attempts.max counts from there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_verified_attempt: Option<i32>,
+    /// The attempts before this one, the newest last; older ones are forgotten.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["number"]))]
+    pub attempts: Vec<PastAttempt>,
     /// The last webhook delivery that asks to look at the vendor. Written by the webhook endpoint only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notification: Option<Notification>,
@@ -179,7 +195,7 @@ pub enum AttributeVerdict {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Operation {
-    /// Which call: CreateApplicant, or StartRun, which is paid.
+    /// Which call: CreateApplicant, UpdateApplicant, or StartRun, which is paid.
     pub kind: OperationKind,
     /// Names this one try; whoever records its result must know it.
     #[schemars(length(max = 64))]
@@ -202,6 +218,8 @@ pub struct Operation {
 pub enum OperationKind {
     /// Create the applicant.
     CreateApplicant,
+    /// Send the applicant's changed data.
+    UpdateApplicant,
     /// Start the workflow run.
     StartRun,
 }
@@ -224,6 +242,10 @@ pub struct Basis {
     /// The mapping, with a keyed digest of each value that was sent.
     #[schemars(length(max = 32))]
     pub attributes: Vec<BasisAttribute>,
+    /// The consents that were passed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 3))]
+    pub consents: Vec<Consent>,
 }
 
 /// One attribute of a [`Basis`].

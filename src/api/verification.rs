@@ -20,6 +20,11 @@ use super::{IdentityVerificationStatus, ProviderRef, SecretKeyRef, SecretRef};
     status = "IdentityVerificationStatus",
     derive = "PartialEq",
     selectable = ".status.phase",
+    validation = Rule::new("self.spec.attempt == oldSelf.spec.attempt || (self.spec.attempt == oldSelf.spec.attempt + 1 && has(self.status) \
+        && has(self.status.attempt) && self.status.attempt == oldSelf.spec.attempt && (self.status.phase in \
+        ['Approved', 'Declined', 'Abandoned', 'Failed', 'InReview'] || self.status.conditions.exists(c, c.type == 'Stalled' \
+        && c.status == 'True' && c.reason == 'VendorAmbiguous')))")
+        .message("spec.attempt grows by one, and only once the attempt before it has ended, is in review, or is stalled as VendorAmbiguous"),
     doc = "The request that one person be verified by one OnfidoProvider, and what came of it. Wait for the condition CaptureReady, hand the \
            SDK token to the person's device, set submittedAttempt, wait for Completed, read Verified.",
     printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase"),
@@ -29,6 +34,8 @@ use super::{IdentityVerificationStatus, ProviderRef, SecretKeyRef, SecretRef};
     printcolumn(name = "Run", type_ = "string", json_path = ".status.workflowRunID", priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
+#[x_kube(validation = Rule::new("self.submittedAttempt <= self.attempt")
+    .message("submittedAttempt is at most attempt: nobody can have finished an attempt that is not asked for"))]
 #[x_kube(validation = Rule::new("has(self.attributes) || has(self.attributesFrom)")
     .message("attributes or attributesFrom is needed: the vendor wants at least a first and a last name"))]
 pub struct IdentityVerificationSpec {
@@ -44,8 +51,8 @@ pub struct IdentityVerificationSpec {
     pub subject: String,
 
     /// What is known of the person, by the names the provider's attributes map; each name once. One that is not mapped, missing though
-    /// Required, or not fit to be sent shows as Accepted=False, and nothing is sent. A change after the run has started is not sent any
-    /// more; it makes Verified False, reason AttributeChanged. This or attributesFrom is needed.
+    /// Required, or not fit to be sent shows as Accepted=False, and nothing is sent. A change after the run has started makes Verified
+    /// False, reason AttributeChanged, and is sent with the next attempt. This or attributesFrom is needed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 32))]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
@@ -64,10 +71,18 @@ pub struct IdentityVerificationSpec {
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub consents: Option<Vec<Consent>>,
 
-    /// The attempt whose capture the person has finished: set it to 1 when the SDK says so. Default: 0. It makes the operator look at the
-    /// vendor soon, and decides nothing: left at 0 the result is found too, only later. Never decreases.
+    /// The attempt asked for: a higher one is a new run at the vendor, which is paid. Default: 1. It grows by one, and only once the
+    /// attempt before it has ended, is in review, or is stalled as VendorAmbiguous. Whether and when it is started is the provider's to
+    /// say (spec.attempts there); until then Accepted is False, reason AttemptNotAllowed, AttemptsExhausted or CoolingDown. The old
+    /// verdict stands until the new outcome is known.
+    #[serde(default = "first")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub attempt: i32,
+
+    /// The attempt whose capture the person has finished: set it to that of spec.attempt when the SDK says so. Default: 0. It makes the
+    /// operator look at the vendor soon, and decides nothing: left as it is the result is found too, only later. Never decreases.
     #[serde(default)]
-    #[schemars(range(min = 0, max = 1))]
+    #[schemars(range(min = 0, max = 1000))]
     #[x_kube(validation = Rule::new("self >= oldSelf").message("submittedAttempt never decreases"))]
     pub submitted_attempt: i32,
 
@@ -75,6 +90,10 @@ pub struct IdentityVerificationSpec {
     /// person can go on meanwhile.
     #[serde(default)]
     pub suspend: bool,
+}
+
+fn first() -> i32 {
+    1
 }
 
 /// One attribute of the person.

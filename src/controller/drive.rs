@@ -131,5 +131,5 @@ async fn record(
 /// An operation just recorded is known from now on.
 fn remember(ctx: &Ctx, observed: &mut Observed, object: &IdentityVerification) {
     let uid = object.metadata.uid.as_deref().unwrap_or_default();
-    observed.memory = ctx.memories.verification(uid, |memory| memory.note(&observed.status, false, Timestamp::now()));
+    observed.memory = ctx.memories.verification(uid, |memory| memory.note(&observed.status, None, Timestamp::now()));
 }

@@ -35,7 +35,8 @@ pub(super) struct OfVerification {
     pub(super) last_look: Option<Timestamp>,
     /// The calls it waits for, if others went first.
     pub(super) throttled: Option<Throttled>,
-    submission_seen: Option<Timestamp>,
+    /// The attempt that was submitted, and when that was first seen.
+    submission_seen: Option<(i32, Timestamp)>,
     pub(super) failures: u32,
     /// Until when a pass would find nothing new, as long as this is what it is about.
     pub(super) rest: Option<(Occasion, Instant)>,
@@ -108,19 +109,22 @@ impl<T: Default> Memory<T> {
 }
 
 impl OfVerification {
-    /// Takes note of what is recorded, and tells what the plan may know.
-    pub(super) fn note(&mut self, status: &IdentityVerificationStatus, submitted: bool, now: Timestamp) -> plan::Memory {
+    /// Takes note of what is recorded, and of the attempt that is submitted now, and tells what the plan may know.
+    pub(super) fn note(&mut self, status: &IdentityVerificationStatus, submitted: Option<i32>, now: Timestamp) -> plan::Memory {
         let recorded = status.operation.as_ref().map(|operation| &operation.nonce);
         if self.operation.as_ref().map(|(nonce, _)| nonce) != recorded {
             self.operation = recorded.map(|nonce| (nonce.clone(), Instant::now()));
         }
-        if submitted && self.submission_seen.is_none() {
-            self.submission_seen = Some(now);
+        if let Some(attempt) = submitted.filter(|attempt| self.submission_seen.is_none_or(|(seen, _)| seen != *attempt)) {
+            self.submission_seen = Some((attempt, now));
         }
         plan::Memory {
             operation_known_for: self.operation.as_ref().map(|(_, since)| since.elapsed()).unwrap_or_default(),
             last_look: self.last_look,
-            submission_seen: self.submission_seen,
+            submission_seen: self
+                .submission_seen
+                .filter(|(seen, _)| status.attempt.is_none_or(|attempt| attempt == *seen))
+                .map(|(_, at)| at),
         }
     }
 }

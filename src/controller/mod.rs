@@ -154,7 +154,8 @@ impl Controllers {
     }
 }
 
-/// The verifications a changed provider wakes: those that are not settled, and those whose bell waits for it.
+/// The verifications a changed provider wakes: those that are not settled, those whose bell waits for it, and those that wait for
+/// another attempt.
 fn dependents(
     stored: &Store<Stored<IdentityVerification>>,
     provider: &Stored<OnfidoProvider>,
@@ -163,7 +164,11 @@ fn dependents(
     let refers = |verification: &IdentityVerification| {
         let reference = &verification.spec.provider_ref;
         let namespace = reference.namespace.as_ref().or(verification.metadata.namespace.as_ref());
-        let waits = verification.status.as_ref().is_none_or(|status| !status.phase.is_final() || status.is_rung());
+        let asked = |attempt: i32| attempt < verification.spec.attempt;
+        let waits = verification
+            .status
+            .as_ref()
+            .is_none_or(|status| !status.phase.is_final() || status.is_rung() || status.attempt.is_some_and(asked));
         waits && Some(&reference.name) == provider.metadata.name.as_ref() && namespace == provider.metadata.namespace.as_ref()
     };
     let found = stored.state_filter(|object| object.0.as_ref().is_ok_and(refers));

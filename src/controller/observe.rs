@@ -11,7 +11,7 @@ use rand::RngExt;
 use crate::{
     api::{ConditionStatus, ConditionType, Environment, IdentityVerification, NamespacesFrom, OnfidoProvider, find_condition},
     key::Key,
-    plan::{ATTEMPT, Facts, Observed, Provider},
+    plan::{Facts, Observed, Provider},
 };
 
 use super::{Ctx, Trouble};
@@ -32,9 +32,10 @@ pub(super) async fn verification(
     now: Timestamp,
 ) -> Result<Observed, Trouble> {
     let uid = object.metadata.uid.as_deref().unwrap_or_default();
-    let key = Key::of_uid(uid);
     let status = object.status.clone().unwrap_or_default();
-    let submitted = object.spec.submitted_attempt >= ATTEMPT && status.submitted_at.is_none();
+    let attempt = status.attempt.unwrap_or(object.spec.attempt);
+    let submitted = object.spec.submitted_attempt >= attempt && status.submitted_at.is_none();
+    let begun = status.workflow_run_id.is_some() && object.spec.attempt <= attempt;
     Ok(Observed {
         namespace: object.metadata.namespace.clone().unwrap_or_default(),
         generation: object.metadata.generation.unwrap_or_default(),
@@ -45,15 +46,15 @@ pub(super) async fn verification(
             None => Provider::Missing,
             Some(provider) => Provider::Found {
                 spec: Box::new(provider.spec.clone()),
-                allowed: status.workflow_run_id.is_some() || allowed(ctx, object, provider).await?,
+                allowed: begun || allowed(ctx, object, provider).await?,
                 ready: ready(provider),
                 environment: provider.status.as_ref().and_then(|status| status.environment).unwrap_or(Environment::Unknown),
             },
         },
-        tag: key.tag(ATTEMPT),
+        key: Key::of_uid(uid),
         nonce: nonce(),
         jitter: jitter(uid),
-        memory: ctx.memories.verification(uid, |memory| memory.note(&status, submitted, now)),
+        memory: ctx.memories.verification(uid, |memory| memory.note(&status, submitted.then_some(attempt), now)),
         facts: Facts::default(),
         timing: ctx.timing().clone(),
         status,

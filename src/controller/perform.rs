@@ -22,8 +22,8 @@ type Outcome = Result<Receipt, Failure>;
 /// How many calls must be reserved before an effect is begun: its own, and those that follow at once.
 pub(super) fn calls(effect: &Effect) -> usize {
     match effect {
-        Effect::LookForRun { .. } => 3,      // the applicant, known or new; a page; the run
-        Effect::CreateApplicant { .. } => 2, // and the run's
+        Effect::LookForRun { .. } => 3, // the applicant, known or new; a page; the run
+        Effect::CreateApplicant { .. } | Effect::UpdateApplicant { .. } => 2, // and the run's
         Effect::StartRun { .. } | Effect::ReadRun { .. } => 1,
         Effect::ReadAttributes { .. } | Effect::WriteCaptureSecret { .. } => 0,
     }
@@ -78,7 +78,11 @@ pub(super) async fn effect(
                 }
             };
         }
-        Effect::LookForRun { .. } | Effect::CreateApplicant { .. } | Effect::StartRun { .. } | Effect::ReadRun { .. } => {}
+        Effect::LookForRun { .. }
+        | Effect::CreateApplicant { .. }
+        | Effect::UpdateApplicant { .. }
+        | Effect::StartRun { .. }
+        | Effect::ReadRun { .. } => {}
     }
     let Some(provider) = provider else {
         let reference = &object.spec.provider_ref;
@@ -101,17 +105,25 @@ pub(super) async fn effect(
 async fn call(ctx: &Ctx, vendor: &Vendor, effect: &Effect, permits: &mut Vec<Permit>, began: Began) -> Outcome {
     let mut permit = || permits.pop().ok_or(Failure::RateLimited { after: None });
     match effect {
-        Effect::CreateApplicant { .. } | Effect::StartRun { .. } if began.is_over(ctx.timing().deadline) => Err(Failure::TooLate),
+        effect if effect.is_unrepeatable() && began.is_over(ctx.timing().deadline) => Err(Failure::TooLate),
         Effect::CreateApplicant { applicant, .. } => {
             let answer = vendor.client.create_applicant(permit()?, applicant).await;
             counted(ctx, Operation::CreateApplicant, answer).map(Receipt::ApplicantCreated).map_err(post_failure)
+        }
+        Effect::UpdateApplicant { id, applicant, .. } => {
+            let answer = vendor.client.update_applicant(permit()?, id, applicant).await;
+            match counted(ctx, Operation::UpdateApplicant, answer) {
+                Ok(_) => Ok(Receipt::ApplicantUpdated(true)),
+                Err(VendorError::NotFound | VendorError::Gone | VendorError::Invalid { .. }) => Ok(Receipt::ApplicantUpdated(false)),
+                Err(error) => Err(post_failure(error)),
+            }
         }
         Effect::StartRun { run, .. } => {
             let answer = vendor.client.create_workflow_run(permit()?, run).await;
             counted(ctx, Operation::StartRun, answer).map(|run| Receipt::RunStarted(Box::new(run))).map_err(post_failure)
         }
         Effect::ReadRun { run, applicant } => read_run(ctx, vendor, run, applicant.as_ref(), permit()?).await,
-        Effect::LookForRun { applicant, tag } => look(ctx, vendor, applicant.as_ref(), tag, permit).await,
+        Effect::LookForRun { applicant, tag, of_any } => look(ctx, vendor, applicant.as_ref(), tag, *of_any, permit).await,
         Effect::ReadAttributes { .. } | Effect::WriteCaptureSecret { .. } => Err(Failure::TooLate), // call nobody; performed above
     }
 }
@@ -139,6 +151,7 @@ async fn look(
     vendor: &Vendor,
     applicant: Option<&ApplicantId>,
     tag: &str,
+    of_any: bool,
     mut permit: impl FnMut() -> Result<Permit, Failure>,
 ) -> Outcome {
     if let Some(applicant) = applicant
@@ -146,7 +159,7 @@ async fn look(
     {
         return Ok(Receipt::Looked(Looked { applicant_known: false, runs: vec![] }));
     }
-    let answer = vendor.client.find_workflow_runs(permit()?, Class::Start, applicant, tag).await;
+    let answer = vendor.client.find_workflow_runs(permit()?, Class::Start, applicant.filter(|_| !of_any), tag).await;
     let search = counted(ctx, Operation::ListRuns, answer).map_err(get_failure)?;
     if !search.complete {
         return Err(Failure::UnexpectedAnswer { what: "its list of runs has no end" });

@@ -77,7 +77,8 @@ impl Kept for IdentityVerification {
         self.metadata.annotations = None;
         let Some(status) = &mut self.status else { return };
         let acknowledged = status.observed_generation == self.metadata.generation;
-        if status.phase.is_final() && acknowledged && !status.is_rung() && self.metadata.deletion_timestamp.is_none() {
+        let asked = status.attempt.is_some_and(|attempt| attempt < self.spec.attempt);
+        if status.phase.is_final() && acknowledged && !asked && !status.is_rung() && self.metadata.deletion_timestamp.is_none() {
             self.metadata.labels = None;
             self.spec.attributes = None;
             self.spec.attributes_from = None;
@@ -86,6 +87,8 @@ impl Kept for IdentityVerification {
             status.attributes = vec![];
             status.basis = None;
             status.dashboard_url = None;
+            status.attempts = vec![];
+            status.former_applicant_ids = vec![];
         }
     }
 }

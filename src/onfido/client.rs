@@ -73,7 +73,7 @@ pub struct Timeouts {
     pub connect: Duration,
     /// A GET.
     pub get: Duration,
-    /// A POST.
+    /// A POST or PUT.
     pub post: Duration,
 }
 
@@ -117,7 +117,7 @@ impl Transport {
             }
         });
         // Below reqwest, hyper sends a request again when a reused connection turns out to be dead, and cannot be told not to. So POSTs
-        // never reuse one: each is sent exactly once.
+        // and PUTs never reuse one: each is sent exactly once.
         let posts = common().redirect(redirect::Policy::none()).pool_max_idle_per_host(0);
         let gets = common().redirect(same_origin).pool_max_idle_per_host(8);
         Ok(Self { gets: gets.build().map_err(SetupError)?, posts: posts.build().map_err(SetupError)?, timeouts })
@@ -164,6 +164,11 @@ impl Client {
     /// `POST /applicants`. Not repeatable: see [`VendorError::effect`].
     pub async fn create_applicant(&self, _: Permit, applicant: &NewApplicant) -> Result<Applicant, VendorError> {
         self.post(&["applicants"], applicant).await
+    }
+
+    /// `PUT /applicants/{id}`, with everything that is known of the applicant. Not repeatable either: it can take effect after a later one.
+    pub async fn update_applicant(&self, _: Permit, id: &ApplicantId, applicant: &NewApplicant) -> Result<Applicant, VendorError> {
+        self.put(&["applicants", id.as_str()], applicant).await
     }
 
     /// `GET /applicants/{id}`
@@ -257,9 +262,17 @@ impl Client {
     }
 
     async fn post<T: DeserializeOwned>(&self, path: &[&str], body: &impl Serialize) -> Result<T, VendorError> {
+        self.write(Method::POST, path, body).await
+    }
+
+    async fn put<T: DeserializeOwned>(&self, path: &[&str], body: &impl Serialize) -> Result<T, VendorError> {
+        self.write(Method::PUT, path, body).await
+    }
+
+    async fn write<T: DeserializeOwned>(&self, method: Method, path: &[&str], body: &impl Serialize) -> Result<T, VendorError> {
         // Nothing we send can fail to serialize; if it did, nothing was sent.
         let body = serde_json::to_vec(body).map_err(|_| VendorError::NotSent)?;
-        let request = self.transport.posts.request(Method::POST, self.endpoint.join(path));
+        let request = self.transport.posts.request(method, self.endpoint.join(path));
         let request = request.timeout(self.transport.timeouts.post).header(CONTENT_TYPE, "application/json").body(body);
         self.send(request, MAX_BODY).await
     }

@@ -140,7 +140,20 @@ fn blame(all: &mut All, status: &IdentityVerificationStatus, failure: &Failure) 
     }
     put(all, condition, says.clone());
     if !started {
+        if rule.stalls {
+            put(all, Type::Stalled, (Status::True, rule.reason, failure.message()));
+        }
         put(all, Type::Ready, says);
+    }
+}
+
+/// Puts a condition back as it was recorded: what is then said of it is compared with that.
+pub(super) fn put_back(status: &mut IdentityVerificationStatus, recorded: &IdentityVerificationStatus, type_: Type) {
+    let now = status.conditions.iter_mut().find(|condition| condition.type_ == type_.as_str());
+    match (now, find_condition(&recorded.conditions, type_)) {
+        (Some(now), Some(before)) => now.clone_from(before),
+        (None, Some(before)) => status.conditions.push(before.clone()),
+        (_, None) => status.conditions.retain(|condition| condition.type_ != type_.as_str()),
     }
 }
 

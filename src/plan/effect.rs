@@ -21,12 +21,23 @@ pub enum Effect {
         applicant: Option<ApplicantId>,
         /// The tag it carries.
         tag: String,
+        /// Whether it counts whichever applicant it is of: this one may have replaced another that nothing here speaks of.
+        of_any: bool,
     },
     /// Unrepeatable: create the applicant. Its intent is recorded under this nonce.
     CreateApplicant {
         /// Of the recorded operation.
         nonce: String,
         /// The vendor's request.
+        applicant: NewApplicant,
+    },
+    /// Unrepeatable, since it can take effect late: send the applicant's data anew. Its intent is recorded under this nonce.
+    UpdateApplicant {
+        /// Of the recorded operation.
+        nonce: String,
+        /// The applicant.
+        id: ApplicantId,
+        /// The vendor's request: all of it, as for a new one.
         applicant: NewApplicant,
     },
     /// Unrepeatable and paid: start the run. Its intent is recorded under this nonce.
@@ -61,6 +72,7 @@ impl Effect {
             Self::ReadAttributes { .. } => "ReadAttributes",
             Self::LookForRun { .. } => "LookForRun",
             Self::CreateApplicant { .. } => "CreateApplicant",
+            Self::UpdateApplicant { .. } => "UpdateApplicant",
             Self::StartRun { .. } => "StartRun",
             Self::WriteCaptureSecret { .. } => "WriteCaptureSecret",
             Self::ReadRun { .. } => "ReadRun",
@@ -70,14 +82,14 @@ impl Effect {
     /// Whether it begins something new at the vendor; such calls go before polls.
     pub fn is_start(&self) -> bool {
         match self {
-            Self::CreateApplicant { .. } | Self::StartRun { .. } | Self::LookForRun { .. } => true,
+            Self::CreateApplicant { .. } | Self::UpdateApplicant { .. } | Self::StartRun { .. } | Self::LookForRun { .. } => true,
             Self::ReadRun { .. } | Self::ReadAttributes { .. } | Self::WriteCaptureSecret { .. } => false,
         }
     }
 
     /// Whether it must not be repeated: the intent was recorded just before, and only this pass may act on it.
     pub fn is_unrepeatable(&self) -> bool {
-        matches!(self, Self::CreateApplicant { .. } | Self::StartRun { .. })
+        matches!(self, Self::CreateApplicant { .. } | Self::UpdateApplicant { .. } | Self::StartRun { .. })
     }
 }
 
@@ -90,6 +102,8 @@ pub enum Receipt {
     Looked(Looked),
     /// Of [`Effect::CreateApplicant`].
     ApplicantCreated(Applicant),
+    /// Of [`Effect::UpdateApplicant`]: whether the vendor took it. If not, the applicant cannot be used for it.
+    ApplicantUpdated(bool),
     /// Of [`Effect::StartRun`].
     RunStarted(Box<WorkflowRun>),
     /// Of [`Effect::WriteCaptureSecret`]: the Secret's name.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::{
     api::{ConditionType, Reason, SecretUse, USE_LABEL},
     onfido::model::FieldFault,
@@ -21,6 +23,9 @@ pub enum Failure {
     AttributeNotMapped { name: String },
     AttributeChanged { names: Vec<String> },
     InlineForbidden { name: String },
+    AttemptNotAllowed { reason: Reason },
+    AttemptsExhausted { max: i32 },
+    CoolingDown { until: Timestamp },
     Unauthorized,
     WrongRegion,
     RequestRefused { fields: Vec<String> },
@@ -45,6 +50,8 @@ pub struct Rule {
     pub retry: Retry,
     /// Whether a person is told by an Event.
     pub event: bool,
+    /// Whether nothing goes on without a human, and says so.
+    pub stalls: bool,
     /// What heals it, for a person.
     pub remedy: &'static str,
 }
@@ -60,13 +67,15 @@ pub enum Retry {
     Slowly,
     /// When the vendor says, if it says; otherwise after the backoff.
     AsTold(Option<Duration>),
+    /// At this time, or when something changes.
+    At(Timestamp),
 }
 
 impl Failure {
     /// The row of this failure.
     pub fn rule(&self) -> Rule {
         use {ConditionType as C, Reason as R};
-        let rule = |condition, reason, retry, event, remedy| Rule { condition, reason, retry, event, remedy };
+        let rule = |condition, reason, retry, event, remedy| Rule { condition, reason, retry, event, stalls: false, remedy };
         match self {
             Self::ProviderNotFound { .. } => rule(
                 C::Accepted,
@@ -116,7 +125,7 @@ impl Failure {
                 R::AttributeChanged,
                 Retry::Backoff,
                 true,
-                "put back the values that were sent, or create a new verification",
+                "put back the values that were sent, or create a new verification: too many applicants were used for this one",
             ),
             Self::InlineForbidden { .. } => rule(
                 C::Accepted,
@@ -125,6 +134,29 @@ impl Failure {
                 true,
                 "use valueFrom, or set the provider's spec.personalData.inline to Allow",
             ),
+            Self::AttemptNotAllowed { .. } => Rule {
+                stalls: true,
+                ..rule(
+                    C::Accepted,
+                    R::AttemptNotAllowed,
+                    Retry::OnChange,
+                    true,
+                    "add that reason to the provider's spec.attempts.retryOn, or create a new verification",
+                )
+            },
+            Self::AttemptsExhausted { .. } => Rule {
+                stalls: true,
+                ..rule(
+                    C::Accepted,
+                    R::AttemptsExhausted,
+                    Retry::OnChange,
+                    true,
+                    "raise the provider's spec.attempts.max, or create a new verification",
+                )
+            },
+            Self::CoolingDown { until } => {
+                rule(C::Accepted, R::CoolingDown, Retry::At(*until), false, "nothing; or shorten the provider's spec.attempts.coolDown")
+            }
             Self::Unauthorized => {
                 rule(C::Submitted, R::Unauthorized, Retry::Backoff, false, "put a valid API token into the provider's Secret")
             }
@@ -207,8 +239,11 @@ impl Failure {
             Self::AttributeMissing { name } => format!("attribute {name} is required and not given"),
             Self::AttributeInvalid { name, fault } => format!("attribute {name} {fault}"),
             Self::AttributeNotMapped { name } => format!("attribute {name} is not mapped by the provider"),
-            Self::AttributeChanged { names } => format!("changed since the applicant was created: {}", names.join(", ")),
+            Self::AttributeChanged { names } => format!("changed since it was sent, and cannot be sent anew: {}", names.join(", ")),
             Self::InlineForbidden { name } => format!("attribute {name} has its value in the spec, which the provider forbids"),
+            Self::AttemptNotAllowed { reason } => format!("the provider lets no attempt follow one that ended with {reason}"),
+            Self::AttemptsExhausted { max } => format!("the provider lets no more than {max} attempts be made until one is Verified"),
+            Self::CoolingDown { until } => format!("the next attempt may begin at {}", until.strftime("%Y-%m-%dT%H:%M:%SZ")),
             Self::Unauthorized => "the vendor refuses the API token".into(),
             Self::WrongRegion => "the account lives in another region".into(),
             Self::RequestRefused { fields } if fields.is_empty() => "the vendor refused the request".into(),
@@ -244,6 +279,9 @@ impl Failure {
             Self::AttributeNotMapped { name: name.clone() },
             Self::AttributeChanged { names: vec![name.clone()] },
             Self::InlineForbidden { name: name.clone() },
+            Self::AttemptNotAllowed { reason: Reason::Verified },
+            Self::AttemptsExhausted { max: 3 },
+            Self::CoolingDown { until: Timestamp::UNIX_EPOCH },
             Self::Unauthorized,
             Self::WrongRegion,
             Self::RequestRefused { fields: vec!["FIELD".into()] },
@@ -269,6 +307,7 @@ pub fn troubleshooting() -> String {
             Retry::Backoff => "from 1 s on, up to 5 min",
             Retry::Slowly => "every 5 min, or when something changes",
             Retry::AsTold(_) => "when the vendor says",
+            Retry::At(_) => "at that time, or when something changes",
         };
         table.push_str(&format!("| `{reason}` | `{condition}` | {} | {remedy} | {retry} |\n", failure.what()));
     }

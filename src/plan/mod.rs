@@ -3,6 +3,8 @@
 //! One pass is `plan(&Observed, now)`: the status to record, then at most one [`Effect`] to perform, and when to look again. Its
 //! receipt or failure becomes part of `Observed`, and `plan` is asked again. Time, chance and nonces are arguments.
 
+mod applicant;
+mod attempt;
 mod conditions;
 mod effect;
 mod failure;
@@ -13,6 +15,7 @@ mod recovery;
 mod request;
 mod schedule;
 mod settled;
+mod standing;
 mod start;
 mod timing;
 mod turn;
@@ -30,9 +33,6 @@ pub use timing::Timing;
 use jiff::Timestamp;
 
 use crate::api::IdentityVerificationStatus;
-
-/// The attempt this version makes; a second one comes with `spec.attempt`.
-pub const ATTEMPT: i32 = 1;
 
 /// A plan for a verification.
 pub type VerificationPlan = Plan<IdentityVerificationStatus, Effect>;

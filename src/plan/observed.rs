@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use crate::{
     api::{Environment, IdentityVerificationSpec, IdentityVerificationStatus, OnfidoProviderSpec},
+    key::Key,
     onfido::{
         model::{Applicant, WorkflowRun},
         secret::Personal,
@@ -31,8 +32,8 @@ pub struct Observed {
     pub status: IdentityVerificationStatus,
     /// The provider it refers to.
     pub provider: Provider,
-    /// The single tag of ours that a run of this attempt carries.
-    pub tag: String,
+    /// Names the object at the vendor.
+    pub key: Key,
     /// Never used before; names the next intent.
     pub nonce: String,
     /// From 0 to 1, the same for this object every time: spreads what many objects do by the clock.
@@ -70,7 +71,7 @@ pub struct Memory {
     pub operation_known_for: Duration,
     /// When it last read the run.
     pub last_look: Option<Timestamp>,
-    /// When it first saw the submittedAttempt that no status acknowledges yet.
+    /// When it first saw that the attempt on record is submitted, which no status acknowledges yet.
     pub submission_seen: Option<Timestamp>,
 }
 
@@ -83,12 +84,23 @@ pub struct Facts {
     pub looked: Option<Result<Looked, Failure>>,
     /// The applicant created, or why not.
     pub applicant: Option<Result<Applicant, Failure>>,
+    /// Whether the vendor took the applicant's new data, or why nobody can say.
+    pub updated: Option<Result<bool, Failure>>,
     /// The run started, or why not.
     pub started: Option<Result<Box<WorkflowRun>, Failure>>,
     /// The Secret's name, or why there is none.
     pub capture: Option<Result<String, Failure>>,
     /// The run as it is now.
     pub run: Option<Result<Box<WorkflowRun>, Failure>>,
+    /// The run of the verdict that stands while a newer attempt is under way, as it is now.
+    pub older_run: Option<Result<Box<WorkflowRun>, Failure>>,
+}
+
+impl Facts {
+    /// Whether an unrepeatable call was made in this pass.
+    pub fn has_called(&self) -> bool {
+        self.applicant.is_some() || self.updated.is_some() || self.started.is_some()
+    }
 }
 
 /// The attributes of one person, as they are now.
@@ -114,25 +126,40 @@ pub struct Given {
 }
 
 impl Observed {
+    /// The attempt that the status speaks of; before there is one, the one asked for.
+    pub fn attempt(&self) -> i32 {
+        self.status.attempt.unwrap_or(self.spec.attempt)
+    }
+
+    /// The single tag of ours that a run of this attempt carries.
+    pub fn tag(&self) -> String {
+        self.key.tag(self.attempt())
+    }
+
     /// Adds what came of an effect.
     pub fn absorb(&mut self, effect: &Effect, outcome: Result<Receipt, Failure>) {
+        let standing = self.status.standing_verdict.as_ref().map(|standing| standing.workflow_run_id.as_str());
         let facts = &mut self.facts;
         if matches!(effect, Effect::StartRun { .. }) {
             facts.looked = None; // what was seen before the call says nothing of what is there after it
         }
+        let of_standing = matches!(effect, Effect::ReadRun { run, .. } if standing == Some(run.as_str()));
+        let run_read = if of_standing { &mut facts.older_run } else { &mut facts.run };
         match (effect, outcome) {
             (_, Ok(Receipt::Attributes(attributes))) => facts.attributes = Some(Ok(attributes)),
             (_, Ok(Receipt::Looked(looked))) => facts.looked = Some(Ok(looked)),
             (_, Ok(Receipt::ApplicantCreated(applicant))) => facts.applicant = Some(Ok(applicant)),
+            (_, Ok(Receipt::ApplicantUpdated(taken))) => facts.updated = Some(Ok(taken)),
             (_, Ok(Receipt::RunStarted(run))) => facts.started = Some(Ok(run)),
             (_, Ok(Receipt::CaptureSecretWritten(name))) => facts.capture = Some(Ok(name)),
-            (_, Ok(Receipt::RunRead(run))) => facts.run = Some(Ok(run)),
+            (_, Ok(Receipt::RunRead(run))) => *run_read = Some(Ok(run)),
             (Effect::ReadAttributes { .. }, Err(failure)) => facts.attributes = Some(Err(failure)),
             (Effect::LookForRun { .. }, Err(failure)) => facts.looked = Some(Err(failure)),
             (Effect::CreateApplicant { .. }, Err(failure)) => facts.applicant = Some(Err(failure)),
+            (Effect::UpdateApplicant { .. }, Err(failure)) => facts.updated = Some(Err(failure)),
             (Effect::StartRun { .. }, Err(failure)) => facts.started = Some(Err(failure)),
             (Effect::WriteCaptureSecret { .. }, Err(failure)) => facts.capture = Some(Err(failure)),
-            (Effect::ReadRun { .. }, Err(failure)) => facts.run = Some(Err(failure)),
+            (Effect::ReadRun { .. }, Err(failure)) => *run_read = Some(Err(failure)),
         }
     }
 }

@@ -4,12 +4,12 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::{
-    api::{CaptureStatus, ConditionType, IdentityVerificationStatus, Phase, Reason, SecretRef},
+    api::{CaptureStatus, ConditionStatus, ConditionType, IdentityVerificationStatus, Phase, Reason, SecretRef},
     onfido::model::WorkflowRun,
 };
 
 use super::{
-    ATTEMPT, Effect, Observed, VerificationPlan, Wake, conditions,
+    Effect, Notice, NoticeKind, Observed, VerificationPlan, Wake, conditions,
     schedule::{Pace, after, next_look, past},
     turn::{halted, names_of, noted, nothing, notice_of, perform, read_run, refused, submission_noted, suspended},
     verdict,
@@ -19,7 +19,7 @@ use super::{
 pub(super) fn running(o: &Observed, now: Timestamp) -> VerificationPlan {
     match &o.facts.run {
         Some(Err(failure)) => refused(o, now, failure),
-        Some(Ok(run)) => match verdict::is_ours(run, &o.status, &o.tag) {
+        Some(Ok(run)) => match verdict::is_ours(run, &o.status, &o.tag()) {
             Err(failure) => refused(o, now, &failure),
             Ok(()) => match verdict::phase_of(&run.status) {
                 Some(phase) if phase.is_final() => outcome(o, now, run, phase),
@@ -64,6 +64,12 @@ pub(super) fn outcome(o: &Observed, now: Timestamp, run: &WorkflowRun, phase: Ph
     plan.status.phase = phase;
     plan.status.attributes = results;
     plan.status.completed_at = Some(Time(now));
+    plan.status.standing_verdict = None; // this one takes its place
+    if verified.0 == ConditionStatus::True {
+        plan.status.last_verified_attempt = Some(o.attempt());
+    } else if matches!(conditions::recorded(&o.status, ConditionType::Verified), Some((ConditionStatus::True, _, _))) {
+        plan.notices.push(Notice { kind: NoticeKind::Revoked, message: verified.2.clone() });
+    }
     conditions::say(&mut plan.status, o.generation, now, None, Some(verified));
     plan
 }
@@ -134,5 +140,5 @@ fn troubled(status: &IdentityVerificationStatus) -> bool {
 
 /// When the finalize was first seen, as far as this process remembers.
 fn submitted(o: &Observed) -> Option<Timestamp> {
-    o.memory.submission_seen.filter(|_| o.spec.submitted_attempt >= ATTEMPT)
+    o.memory.submission_seen.filter(|_| o.spec.submitted_attempt >= o.attempt())
 }

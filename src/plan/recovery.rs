@@ -10,12 +10,12 @@ use crate::{
 };
 
 use super::{
-    Failure, Fence, Looked, Notice, NoticeKind, Observed, VerificationPlan, Wake, conditions,
+    Failure, Fence, Looked, Notice, NoticeKind, Observed, VerificationPlan, Wake, applicant, conditions,
     request::{Accepted, acceptable, willing},
     schedule::{after, between},
     start::{adopt, beside, intend_applicant, oldest, start_run, started},
     timing::LOOKS_BEFORE_ABSENT,
-    turn::{look, nothing, perform, refused},
+    turn::{halted, look, nothing, perform, refused, suspended},
     verdict,
 };
 
@@ -24,9 +24,9 @@ use super::{
 pub(super) fn answered(o: &Observed, now: Timestamp, run: &WorkflowRun) -> VerificationPlan {
     let tries = o.status.operation.as_ref().map_or(0, |operation| operation.tries);
     match &o.facts.looked {
-        None if tries > 0 => perform(o, look(o)),
+        None if tries > 0 => perform(o, look(o, false)),
         Some(Ok(looked)) if tries > 0 => {
-            let others = looked.runs.iter().filter(|other| verdict::is_ours(other, &o.status, &o.tag).is_ok());
+            let others = looked.runs.iter().filter(|other| verdict::is_ours(other, &o.status, &o.tag()).is_ok());
             let used = oldest(others.chain([run])).unwrap_or(run);
             let mut all = looked.runs.clone();
             all.retain(|other| other.id != run.id);
@@ -44,7 +44,7 @@ pub(super) fn unanswered(o: &Observed, now: Timestamp, failure: &Failure) -> Ver
     if *failure == Failure::Ambiguous {
         let doubt = after(now, o.timing.doubt());
         let next = match &o.status.operation {
-            Some(operation) if operation.kind == OperationKind::CreateApplicant => next_applicant(o, now, operation).max(doubt),
+            Some(operation) if operation.kind != OperationKind::StartRun => next_applicant(o, now, operation).max(doubt),
             _ => doubt,
         };
         plan.wake = Wake::At(next);
@@ -65,8 +65,20 @@ pub(super) fn unanswered(o: &Observed, now: Timestamp, failure: &Failure) -> Ver
     } else {
         plan.status.operation = None;
         plan.status.next_check_at = None;
+        if let (OperationKind::UpdateApplicant, Some(basis)) = (operation.kind, &mut plan.status.basis) {
+            basis.key_id = verdict::NO_KEY.into(); // it was not sent this, and nothing tells any more what it was sent
+        }
     }
     plan
+}
+
+/// The operation on record is found out about further.
+pub(super) fn go_on(o: &Observed, now: Timestamp) -> VerificationPlan {
+    match &o.status.operation {
+        _ if halted(o) => suspended(o, now),
+        Some(operation) => in_doubt(o, now, operation),
+        None => nothing(o),
+    }
 }
 
 /// An operation is recorded that this pass did not begin: somebody crashed, or still works.
@@ -78,6 +90,7 @@ pub(super) fn in_doubt(o: &Observed, now: Timestamp, operation: &Operation) -> V
     }
     match operation.kind {
         OperationKind::CreateApplicant => applicant_in_doubt(o, now, operation),
+        OperationKind::UpdateApplicant => applicant::in_doubt(o, now, operation),
         OperationKind::StartRun => run_in_doubt(o, now, operation),
     }
 }
@@ -95,7 +108,7 @@ fn applicant_in_doubt(o: &Observed, now: Timestamp, operation: &Operation) -> Ve
     };
     // Only a run would show that somebody has gone further than this record says, as after a restore of etcd.
     match &o.facts.looked {
-        None => return perform(o, look(o)),
+        None => return perform(o, look(o, true)),
         Some(Err(failure)) => return refused(o, now, failure),
         Some(Ok(looked)) if !looked.runs.is_empty() => return adopt(o, now, looked, o.status.basis.clone()),
         Some(Ok(_)) => {}
@@ -107,14 +120,14 @@ fn applicant_in_doubt(o: &Observed, now: Timestamp, operation: &Operation) -> Ve
             "an applicant may exist at the vendor that nothing refers to: created between {} and {}, customer key {}",
             operation.started_at.0,
             after(operation.started_at.0, o.timing.doubt()),
-            o.tag
+            o.tag()
         ),
     });
     plan
 }
 
-/// When an applicant of unknown fate is created again.
-fn next_applicant(o: &Observed, now: Timestamp, operation: &Operation) -> Timestamp {
+/// When an applicant of unknown fate is created, or sent its data, again.
+pub(super) fn next_applicant(o: &Observed, now: Timestamp, operation: &Operation) -> Timestamp {
     let wait = match operation.tries {
         0 => o.timing.doubt(),
         tries => o.timing.tries[(tries as usize - 1).min(o.timing.tries.len() - 1)],
@@ -133,7 +146,7 @@ fn run_in_doubt(o: &Observed, now: Timestamp, operation: &Operation) -> Verifica
     match &o.facts.looked {
         None => match &o.status.next_check_at {
             Some(due) if due.0 > now && due.0 <= after(now, o.timing.longest()) => waiting(o, now, due.0),
-            _ => perform(o, look(o)),
+            _ => perform(o, look(o, false)),
         },
         Some(Err(failure)) => refused(o, now, failure),
         Some(Ok(Looked { applicant_known: false, .. })) => refused(o, now, &Failure::AccountChanged),
@@ -164,8 +177,8 @@ fn absent(o: &Observed, now: Timestamp, operation: &Operation) -> VerificationPl
     plan.status.next_check_at = Some(Time(next));
     if believed && next_try.is_none() {
         let message = format!(
-            "the vendor shows no run with tag {} after {} tries; look in its dashboard: a run found there is adopted by itself, otherwise create a new verification",
-            o.tag,
+            "the vendor shows no run with tag {} after {} tries; look in its dashboard: a run found there is adopted by itself, otherwise raise spec.attempt or create a new verification",
+            o.tag(),
             operation.tries + 1
         );
         conditions::stall(&mut plan.status, o.generation, now, message.clone());
@@ -204,7 +217,7 @@ fn try_again(o: &Observed, now: Timestamp, operation: &Operation) -> Verificatio
 }
 
 /// Nothing to do before this time but to acknowledge the spec.
-fn waiting(o: &Observed, now: Timestamp, until: Timestamp) -> VerificationPlan {
+pub(super) fn waiting(o: &Observed, now: Timestamp, until: Timestamp) -> VerificationPlan {
     let mut plan = nothing(o);
     if conditions::suspended(&o.status) || o.status.observed_generation != Some(o.generation) {
         conditions::acknowledge(&mut plan.status, o.generation, now);

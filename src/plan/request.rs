@@ -64,6 +64,7 @@ pub(super) fn acceptable(o: &Observed) -> Result<Accepted, Failure> {
         data_comparison_path: spec.results.data_comparison_path.clone(),
         key_id: attributes.key_id.clone(),
         attributes: vec![],
+        consents: o.spec.consents.clone().unwrap_or_default(),
     };
     for mapped in mapping {
         let Some(field) = ApplicantField::parse(mapped.applicant_field.as_str()) else {

@@ -36,7 +36,7 @@ pub(super) fn settled(o: &Observed, now: Timestamp) -> VerificationPlan {
             Err(failure) => failure,
         },
         Some(Err(failure)) => failure.clone(),
-        Some(Ok(run)) => match verdict::is_ours(run, &o.status, &o.tag) {
+        Some(Ok(run)) => match verdict::is_ours(run, &o.status, &o.tag()) {
             Ok(()) => return confirm(o, now, basis, attributes, Some(run)),
             Err(failure) => failure,
         },

@@ -9,11 +9,11 @@ use crate::{
 };
 
 use super::{
-    ATTEMPT, Effect, Failure, Fence, Looked, Notice, NoticeKind, Observed, Plan, Provider, VerificationPlan, Wake, conditions,
+    Effect, Failure, Fence, Looked, Notice, NoticeKind, Observed, Plan, Provider, VerificationPlan, Wake, applicant, conditions,
     open::{capture_noted, due},
     request::{Accepted, Ready, acceptable},
     schedule::between,
-    turn::{look, nothing, perform, refused},
+    turn::{look, nothing, perform, refused, same_environment},
     verdict,
 };
 
@@ -24,44 +24,32 @@ pub(super) fn request(o: &Observed, now: Timestamp) -> VerificationPlan {
         Ok(Accepted::Unread(names)) => return perform(o, Effect::ReadAttributes { names }),
         Ok(Accepted::Read(accepted)) => accepted,
     };
-    let accepted = match as_sent(o, accepted) {
-        Ok(accepted) => accepted,
-        Err(failure) => return refused(o, now, &failure),
-    };
+    let further = !o.status.attempts.is_empty();
+    if let (true, Err(failure)) = (further || o.status.applicant_id.is_some(), same_environment(o)) {
+        return refused(o, now, &failure);
+    }
     // The operator was down, etcd was restored, or the vendor refused before: a run of ours may exist that nothing here speaks of.
-    let may_exist = o.status.applicant_id.is_some() || between(o.created_at, now) >= o.timing.look_first_after;
+    let may_exist = further || o.status.applicant_id.is_some() || between(o.created_at, now) >= o.timing.look_first_after;
     match &o.facts.looked {
-        None if may_exist => return perform(o, look(o)),
+        None if may_exist => return perform(o, look(o, true)),
         Some(Err(failure)) => return refused(o, now, failure),
-        Some(Ok(looked)) if !looked.applicant_known => return refused(o, now, &Failure::AccountChanged),
+        Some(Ok(looked)) if !looked.applicant_known => return applicant::unknown(o, now, accepted),
         Some(Ok(looked)) if !looked.runs.is_empty() => {
             return adopt(o, now, looked, Some(accepted.basis));
         }
         None | Some(Ok(_)) => {}
     }
     match ApplicantId::parse(o.status.applicant_id.clone().unwrap_or_default()) {
-        Ok(applicant) => intend_run(o, now, applicant, accepted.basis),
+        Ok(applicant) => applicant::ready(o, now, applicant, accepted),
         Err(_) => intend_applicant(o, now, accepted, 0),
     }
-}
-
-/// Where the applicant exists, the verdict rests on what was sent with it: other values must not be believed on its account, nor paid for.
-fn as_sent(o: &Observed, mut accepted: Ready) -> Result<Ready, Failure> {
-    let (Some(_), Some(sent), Some(Ok(now))) = (&o.status.applicant_id, &o.status.basis, &o.facts.attributes) else { return Ok(accepted) };
-    let changed = verdict::changed(sent, now);
-    if !changed.is_empty() {
-        return Err(Failure::AttributeChanged { names: changed.into_iter().map(str::to_owned).collect() });
-    }
-    accepted.basis.attributes.clone_from(&sent.attributes);
-    accepted.basis.key_id.clone_from(&sent.key_id);
-    Ok(accepted)
 }
 
 /// Records the intent to create the applicant, then creates it.
 pub(super) fn intend_applicant(o: &Observed, now: Timestamp, accepted: Ready, tries: u32) -> VerificationPlan {
     let mut plan = nothing(o);
     plan.fence = fence_of_intent(o);
-    plan.status.attempt = Some(ATTEMPT);
+    plan.status.attempt = Some(o.attempt());
     plan.status.environment = Some(environment(o));
     plan.status.basis = Some(accepted.basis);
     plan.status.next_check_at = None;
@@ -88,13 +76,15 @@ pub(super) fn applicant_created(o: &Observed, now: Timestamp, applicant: &Applic
 }
 
 /// Records the intent to start the run, then starts it.
-fn intend_run(o: &Observed, now: Timestamp, applicant: ApplicantId, basis: Basis) -> VerificationPlan {
+pub(super) fn intend_run(o: &Observed, now: Timestamp, applicant: ApplicantId, basis: Basis) -> VerificationPlan {
     let mut plan = nothing(o);
     let Ok(workflow) = WorkflowId::parse(basis.workflow_id.clone()) else {
         return refused(o, now, &Failure::RequestRefused { fields: vec!["workflow_id".into()] });
     };
     plan.fence = fence_of_intent(o);
+    plan.status.attempt = Some(o.attempt());
     plan.status.basis = Some(basis);
+    plan.status.next_check_at = None;
     plan.status.operation = Some(intent(o, now, OperationKind::StartRun, 0));
     conditions::say(&mut plan.status, o.generation, now, None, None);
     plan.effect = Some(start_run(o, applicant, workflow));
@@ -103,24 +93,24 @@ fn intend_run(o: &Observed, now: Timestamp, applicant: ApplicantId, basis: Basis
 
 /// The vendor's request for the one run of this attempt.
 pub(super) fn start_run(o: &Observed, applicant_id: ApplicantId, workflow_id: WorkflowId) -> Effect {
-    let run = NewWorkflowRun { workflow_id, applicant_id, tags: vec![o.tag.clone()], customer_user_id: o.spec.subject.clone() };
+    let run = NewWorkflowRun { workflow_id, applicant_id, tags: vec![o.tag()], customer_user_id: o.spec.subject.clone() };
     Effect::StartRun { nonce: o.nonce.clone(), run }
 }
 
 /// Runs with our tag were found: the oldest of ours is the one, the rest are reported. If none is ours nothing is begun beside them.
 ///
-/// What an applicant was sent is proven only where it is on record with it. Otherwise (etcd was restored) neither the basis of an older
-/// intent nor today's values are believed to be it, and the run can never verify.
+/// What the run's applicant held is proven only where the intent to start it is on record. Otherwise (etcd was restored) neither the basis
+/// of an older intent nor today's values are believed to be it, and the run can never verify.
 pub(super) fn adopt(o: &Observed, now: Timestamp, looked: &Looked, basis: Option<Basis>) -> VerificationPlan {
     let mut found = o.clone();
-    let proven = o.status.applicant_id.is_some() && o.status.basis.is_some();
+    let proven = o.status.operation.as_ref().is_some_and(|operation| operation.kind == OperationKind::StartRun);
     found.status.basis = if proven { basis } else { basis.map(|basis| Basis { key_id: verdict::NO_KEY.into(), ..basis }) };
-    found.status.attempt = Some(ATTEMPT);
+    found.status.attempt = Some(o.attempt());
     found.status.environment.get_or_insert(environment(o));
     if found.status.applicant_id.is_none() {
         found.status.applicant_id = oldest(looked.runs.iter()).map(|run| run.applicant_id.as_str().to_owned());
     }
-    let ours = |run: &&WorkflowRun| verdict::is_ours(run, &found.status, &o.tag).is_ok();
+    let ours = |run: &&WorkflowRun| verdict::is_ours(run, &found.status, &o.tag()).is_ok();
     let Some(run) = oldest(looked.runs.iter().filter(ours)) else {
         return refused(o, now, &Failure::UnexpectedAnswer { what: "a run with our tag is of another applicant or workflow" });
     };
@@ -181,7 +171,7 @@ pub(super) fn intent(o: &Observed, now: Timestamp, kind: OperationKind, tries: u
 }
 
 /// An intent replaces the operation it follows, or, where there is none, needs the whole object unchanged.
-fn fence_of_intent(o: &Observed) -> Fence {
+pub(super) fn fence_of_intent(o: &Observed) -> Fence {
     match &o.status.operation {
         Some(operation) => Fence::Operation(operation.nonce.clone()),
         None => Fence::Version,

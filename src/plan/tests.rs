@@ -1,5 +1,7 @@
 //! Tests of the core: the tables as data, and what holds for every plan. This file owns the stages of a life that the rows begin from.
 
+mod applicant;
+mod attempt;
 mod conditions;
 mod failure;
 mod open;
@@ -114,7 +116,7 @@ fn fresh() -> Observed {
         .unwrap(),
         status: IdentityVerificationStatus::default(),
         provider: found(json!({})),
-        tag: TAG.into(),
+        key: crate::key::parse_tag(TAG).unwrap().0,
         nonce: "nonce-1".into(),
         jitter: 0.0,
         memory: Memory::default(),
@@ -183,6 +185,7 @@ fn lawful(o: &Observed, plan: &VerificationPlan) {
     if let Some(effect) = plan.effect.as_ref().filter(|effect| effect.is_unrepeatable()) {
         let (kind, nonce) = match effect {
             Effect::CreateApplicant { nonce, .. } => (OperationKind::CreateApplicant, nonce),
+            Effect::UpdateApplicant { nonce, .. } => (OperationKind::UpdateApplicant, nonce),
             Effect::StartRun { nonce, .. } => (OperationKind::StartRun, nonce),
             other => panic!("{other:?} is not unrepeatable"),
         };
@@ -192,7 +195,11 @@ fn lawful(o: &Observed, plan: &VerificationPlan) {
         assert_ne!(recorded.as_ref(), Some(nonce), "the nonce is new");
         assert_eq!(plan.fence, recorded.map_or(Fence::Version, Fence::Operation));
         assert!(plan.status.workflow_run_id.is_none() && plan.status.basis.is_some());
-        assert_eq!(kind == OperationKind::StartRun, plan.status.applicant_id.is_some(), "an operation without an applicant proves no run");
+        assert_eq!(
+            kind != OperationKind::CreateApplicant,
+            plan.status.applicant_id.is_some(),
+            "an operation without an applicant proves no run"
+        );
     }
     if plan.status != o.status {
         let count = |name: &str| plan.status.conditions.iter().filter(|c| c.type_ == name).count();
@@ -200,9 +207,12 @@ fn lawful(o: &Observed, plan: &VerificationPlan) {
     }
     let truth = |type_| says(type_).map(|c| c.status);
     if truth(C::Verified) == Some(S::True) {
-        assert_eq!(plan.status.phase, crate::api::Phase::Approved);
-        assert_eq!(truth(C::Completed), Some(S::True));
+        let stands = plan.status.standing_verdict.is_some();
+        assert!(stands != (plan.status.phase == crate::api::Phase::Approved && truth(C::Completed) == Some(S::True)));
     }
+    assert!(plan.status.standing_verdict.is_none() || !plan.status.phase.is_final(), "an outcome takes the place of what stood");
+    let gone = |id: &String| !plan.status.former_applicant_ids.contains(id) && plan.status.applicant_id.as_ref() != Some(id);
+    assert!(!o.status.former_applicant_ids.iter().chain(&o.status.applicant_id).any(gone), "no applicant is forgotten");
     assert!(!(truth(C::Ready) == Some(S::True) && truth(C::Stalled) == Some(S::True)));
     assert!(!(truth(C::Ready) == Some(S::True) && truth(C::Submitted) != Some(S::True)));
     assert!(!(truth(C::CaptureReady) == Some(S::True) && truth(C::Completed) == Some(S::True)));
@@ -235,7 +245,7 @@ fn check(rows: Vec<Row>) {
         if plan.effect.is_none() && plan.status != o.status {
             // Once it is recorded, the same situation writes nothing more and tells nobody twice.
             let again = step(&Observed { status: plan.status.clone(), ..o.clone() }, at + 1);
-            if o.facts.started.is_none() && o.facts.applicant.is_none() && o.facts.looked.is_none() {
+            if !o.facts.has_called() && o.facts.looked.is_none() {
                 assert_eq!(again.status, plan.status, "a second time: {name}");
                 assert!(again.notices.is_empty(), "a second time: {name}");
             }
@@ -250,6 +260,7 @@ fn effect_of(plan: &VerificationPlan) -> &'static str {
         Some(Effect::LookForRun { applicant: None, .. }) => "LookForRun",
         Some(Effect::LookForRun { applicant: Some(_), .. }) => "LookForRun of applicant",
         Some(Effect::CreateApplicant { .. }) => "CreateApplicant",
+        Some(Effect::UpdateApplicant { .. }) => "UpdateApplicant",
         Some(Effect::StartRun { .. }) => "StartRun",
         Some(Effect::WriteCaptureSecret { restore: false, .. }) => "WriteCaptureSecret",
         Some(Effect::WriteCaptureSecret { restore: true, .. }) => "WriteCaptureSecret again",

@@ -9,7 +9,7 @@ use crate::{
 };
 
 use super::{
-    ATTEMPT, Effect, Failure, Fence, Notice, NoticeKind, Observed, Plan, Provider, Retry, VerificationPlan, Wake, conditions,
+    Effect, Failure, Fence, Notice, NoticeKind, Observed, Plan, Provider, Retry, VerificationPlan, Wake, conditions,
     request::provider_missing, schedule::after,
 };
 
@@ -42,6 +42,7 @@ pub(super) fn wake_after(o: &Observed, now: Timestamp, failure: &Failure) -> Wak
         Retry::Backoff | Retry::AsTold(None) => Wake::Backoff,
         Retry::Slowly => Wake::At(after(now, o.timing.slow_retry)),
         Retry::AsTold(Some(wait)) => Wake::At(after(now, wait)),
+        Retry::At(moment) => Wake::At(moment),
     }
 }
 
@@ -65,22 +66,28 @@ pub(super) fn halted(o: &Observed) -> bool {
     o.spec.suspend || matches!(&o.provider, Provider::Found { spec, .. } if spec.suspend)
 }
 
-/// Reads the run, if this is still the vendor's environment that it lives in.
-pub(super) fn read_run(o: &Observed) -> Result<Effect, Failure> {
+/// Whether this is still the vendor's environment that the object lives in.
+pub(super) fn same_environment(o: &Observed) -> Result<(), Failure> {
     let Provider::Found { environment: here, .. } = &o.provider else { return Err(provider_missing(o)) };
     let known = |environment: &Environment| *environment != Environment::Unknown;
     if o.status.environment.filter(known).is_some_and(|there| known(here) && there != *here) {
         return Err(Failure::AccountChanged);
     }
+    Ok(())
+}
+
+/// Reads the run.
+pub(super) fn read_run(o: &Observed) -> Result<Effect, Failure> {
+    same_environment(o)?;
     match WorkflowRunId::parse(o.status.workflow_run_id.clone().unwrap_or_default()) {
         Ok(run) => Ok(Effect::ReadRun { run, applicant: applicant(o) }),
         Err(_) => Err(Failure::UnexpectedAnswer { what: "the recorded run has no proper id" }),
     }
 }
 
-/// Finds our run at the vendor.
-pub(super) fn look(o: &Observed) -> Effect {
-    Effect::LookForRun { applicant: applicant(o), tag: o.tag.clone() }
+/// Finds our run at the vendor; one of another applicant too, if `of_any`.
+pub(super) fn look(o: &Observed, of_any: bool) -> Effect {
+    Effect::LookForRun { applicant: applicant(o), tag: o.tag(), of_any }
 }
 
 /// The applicant, once recorded.
@@ -102,7 +109,7 @@ pub(super) fn noted(o: &Observed, now: Timestamp, status: &mut IdentityVerificat
 }
 
 pub(super) fn submission_noted(o: &Observed, now: Timestamp, status: &mut IdentityVerificationStatus) {
-    if o.spec.submitted_attempt >= ATTEMPT && status.submitted_at.is_none() {
+    if o.spec.submitted_attempt >= o.attempt() && status.submitted_at.is_none() {
         status.submitted_at = o.memory.submission_seen.map(|seen| Time(seen.min(now)));
     }
 }

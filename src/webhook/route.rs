@@ -105,10 +105,11 @@ impl Wanted {
         })
     }
 
-    /// Whether the object has recorded the run.
+    /// Whether the object has recorded the run: of the attempt under way, or of the one whose verdict stands.
     pub fn is_run_of(&self, verification: &IdentityVerification) -> bool {
-        let recorded = verification.status.as_ref().and_then(|status| status.workflow_run_id.as_deref());
-        recorded.is_some() && recorded == self.run_id.as_deref()
+        let (Some(run), Some(status)) = (self.run_id.as_deref(), &verification.status) else { return false };
+        let standing = status.standing_verdict.as_ref().map(|standing| standing.workflow_run_id.as_str());
+        status.workflow_run_id.as_deref() == Some(run) || standing == Some(run)
     }
 
     /// Whether the run carries the object's tag, of whichever attempt.

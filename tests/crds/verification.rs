@@ -71,7 +71,7 @@ async fn a_finished_capture_stays_finished() {
         (at(json!(0)), OK),
         (at(json!(1)), OK),
         (at(json!(-1)), &["spec.submittedAttempt", "greater than or equal to 0"][..]),
-        (at(json!(2)), &["spec.submittedAttempt", "less than or equal to 1"]),
+        (at(json!(2)), &["spec: Invalid value", "submittedAttempt is at most attempt"]),
         (at(json!("1")), &["spec.submittedAttempt", "integer"]),
     ];
     try_creations(&place, VERIFICATIONS, rows.clone()).await;

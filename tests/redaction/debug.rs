@@ -58,7 +58,7 @@ fn nothing_that_holds_them_prints_them() {
         spec: object.spec.clone(),
         status: Default::default(),
         provider: Provider::Missing,
-        tag: "t".into(),
+        key: onfido_operator::key::Key::of_uid("u"),
         nonce: "n".into(),
         jitter: 0.0,
         memory: Memory::default(),

@@ -43,6 +43,9 @@ fn table() -> Vec<RuleRow> {
         (Failure::AttributeNotMapped { name: name.clone() }, C::Accepted, R::AttributeNotMapped, Retry::OnChange, true),
         (Failure::AttributeChanged { names: vec![name.clone()] }, C::Accepted, R::AttributeChanged, Retry::Backoff, true),
         (Failure::InlineForbidden { name: name.clone() }, C::Accepted, R::InlineForbidden, Retry::OnChange, true),
+        (Failure::AttemptNotAllowed { reason: R::Declined }, C::Accepted, R::AttemptNotAllowed, Retry::OnChange, true),
+        (Failure::AttemptsExhausted { max: 3 }, C::Accepted, R::AttemptsExhausted, Retry::OnChange, true),
+        (Failure::CoolingDown { until: t(9) }, C::Accepted, R::CoolingDown, Retry::At(t(9)), false),
         (Failure::Unauthorized, C::Submitted, R::Unauthorized, Retry::Backoff, false),
         (Failure::WrongRegion, C::Submitted, R::WrongRegion, Retry::Slowly, false),
         (Failure::RequestRefused { fields: vec!["email".into()] }, C::Submitted, R::RequestRefused, Retry::Slowly, true),
@@ -66,9 +69,11 @@ fn each_failure_has_its_rule() {
         let rule = failure.rule();
         assert_eq!((rule.condition, rule.reason, rule.retry, rule.event), (condition, reason, retry, event), "{failure:?}");
         assert!(failure.message().ends_with(rule.remedy) && !rule.remedy.is_empty(), "{failure:?}");
+        let stalls = matches!(failure, Failure::AttemptNotAllowed { .. } | Failure::AttemptsExhausted { .. });
+        assert_eq!(rule.stalls, stalls, "{failure:?}");
         seen.insert(format!("{failure:?}").split([' ', '{']).next().unwrap().to_owned());
     }
-    assert_eq!(seen.len(), 22, "every variant has its row here");
+    assert_eq!(seen.len(), 25, "every variant has its row here");
     // A header, a rule, and a line for each variant.
     assert_eq!(troubleshooting().lines().count(), 2 + seen.len());
 }
@@ -87,6 +92,9 @@ fn a_failure_names_what_to_look_at() {
         ),
         (Failure::RequestRefused { fields: vec!["email".into(), "dob".into()] }, "fields email, dob"),
         (Failure::AttributeInvalid { name: "birthdate".into(), fault: FieldFault::NotADate }, "attribute birthdate is not a date"),
+        (Failure::AttemptNotAllowed { reason: R::Verified }, "ended with Verified"),
+        (Failure::AttemptsExhausted { max: 7 }, "no more than 7 attempts"),
+        (Failure::CoolingDown { until: t(9) }, "may begin at 2030-03-17T17:46:49Z"),
     ] {
         assert!(failure.message().contains(part), "{}", failure.message());
     }

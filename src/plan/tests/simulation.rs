@@ -2,6 +2,7 @@
 //! passes made from a stale view. Every combination is tried; nothing is left to chance. The real driver is tested elsewhere.
 
 mod refusals;
+mod second;
 
 use super::*;
 use crate::api::{ConditionStatus, ConditionType, find_condition};
@@ -17,6 +18,8 @@ enum Fate {
     /// Carried out so many seconds after it was sent; no answer.
     Late(i64),
     Refused,
+    /// Not carried out, and the vendor says why; it is no refusal of what was sent.
+    Denied,
 }
 
 const FATES: [Fate; 6] = [Fate::Answered, Fate::Lost, Fate::Vanished, Fate::Late(40), Fate::Late(3000), Fate::Refused];
@@ -30,6 +33,7 @@ struct World {
     stored: Observed,
     vendor: Vec<WorkflowRun>,
     pending: Vec<(i64, WorkflowRun)>,
+    people: second::People,
     applicants: usize,
     posts: usize,
     paid: Vec<String>,
@@ -54,6 +58,7 @@ impl World {
             stored: fresh(),
             vendor: vec![],
             pending: vec![],
+            people: second::People::default(),
             applicants: 0,
             posts: 0,
             paid: vec![],
@@ -75,7 +80,7 @@ impl World {
     fn may_crash(&mut self) -> Result<(), Crash> {
         self.steps += 1;
         if self.crashes.contains(&self.steps) {
-            (self.known, self.last_look, self.submission_seen) = (None, None, None);
+            (self.known, self.last_look, self.submission_seen, self.people.submission_of) = (None, None, None, 0);
             return Err(Crash);
         }
         Ok(())
@@ -91,13 +96,14 @@ impl World {
         if self.known.as_ref().map(|(nonce, _)| nonce) != recorded.as_ref() {
             self.known = recorded.map(|nonce| (nonce, self.now));
         }
-        if self.stored.spec.submitted_attempt > 0 && status.submitted_at.is_none() {
-            self.submission_seen.get_or_insert(t(self.now));
+        let attempt = status.attempt.unwrap_or(self.stored.spec.attempt);
+        if self.stored.spec.submitted_attempt >= attempt && status.submitted_at.is_none() && self.people.submission_of != attempt {
+            (self.submission_seen, self.people.submission_of) = (Some(t(self.now)), attempt);
         }
         Memory {
             operation_known_for: self.known.as_ref().map(|(_, since)| secs((self.now - since) as u64)).unwrap_or_default(),
             last_look: self.last_look,
-            submission_seen: self.submission_seen,
+            submission_seen: self.submission_seen.filter(|_| self.people.submission_of == attempt),
         }
     }
 
@@ -153,27 +159,37 @@ impl World {
             run.created_at = Some(t(at));
             self.vendor.push(run);
         }
+        self.people.move_on(self.now);
     }
 
     fn perform(&mut self, effect: &Effect) -> Result<Receipt, Failure> {
         self.commit_what_is_due();
         match effect {
-            Effect::ReadAttributes { .. } => Ok(Receipt::Attributes(person())),
+            Effect::ReadAttributes { .. } => Ok(Receipt::Attributes(self.people.values())),
             Effect::WriteCaptureSecret { .. } => Ok(Receipt::CaptureSecretWritten("capture".into())),
-            Effect::LookForRun { .. } => {
-                let runs = self.vendor.iter().map(|run| self.as_it_is(run)).collect();
+            Effect::LookForRun { tag, .. } => {
+                let runs = self.vendor.iter().filter(|run| run.tags.contains(tag)).map(|run| self.as_it_is(run)).collect();
                 Ok(Receipt::Looked(Looked { applicant_known: true, runs }))
             }
             Effect::ReadRun { run, .. } => {
                 let found = self.vendor.iter().find(|other| other.id == *run).expect("a recorded run exists");
                 Ok(Receipt::RunRead(Box::new(self.as_it_is(found))))
             }
-            Effect::CreateApplicant { nonce, .. } => {
+            Effect::UpdateApplicant { nonce, id, applicant } => {
+                let fate = self.post(nonce);
+                self.people.change(self.now, id.as_str(), applicant, fate, self.vendor.iter());
+                match fate {
+                    Fate::Refused => Ok(Receipt::ApplicantUpdated(false)),
+                    fate => answer(fate, Receipt::ApplicantUpdated(true)),
+                }
+            }
+            Effect::CreateApplicant { nonce, applicant } => {
                 let fate = self.post(nonce);
                 if matches!(fate, Fate::Answered | Fate::Lost | Fate::Late(_)) {
                     self.applicants += 1;
                 }
                 let id = format!("applicant-{}", self.applicants);
+                self.people.create(&id, applicant);
                 answer(fate, Receipt::ApplicantCreated(serde_json::from_value(json!({"id": id})).unwrap()))
             }
             Effect::StartRun { nonce, run: new } => {
@@ -186,7 +202,7 @@ impl World {
                 match fate {
                     Fate::Answered | Fate::Lost => self.vendor.push(run.clone()),
                     Fate::Late(seconds) => self.pending.push((self.now + seconds, run.clone())),
-                    Fate::Vanished | Fate::Refused => {}
+                    Fate::Vanished | Fate::Refused | Fate::Denied => {}
                 }
                 answer(fate, Receipt::RunStarted(Box::new(run)))
             }
@@ -205,7 +221,8 @@ impl World {
     }
 
     fn as_it_is(&self, run: &WorkflowRun) -> WorkflowRun {
-        WorkflowRun { status: self.run_status.into(), ..run.clone() }
+        let status = self.people.ended.get(run.id.as_str()).map_or(self.run_status, |(status, _)| status);
+        WorkflowRun { status: status.into(), ..run.clone() }
     }
 
     /// Passes until nothing more is due, each made `often`, with the clock moved on to the next wake.
@@ -234,6 +251,11 @@ impl World {
 
     /// A whole life: the token, the capture, a finalize, a delivery, the verdict.
     fn live(&mut self, often: usize) {
+        self.live_to(often, "approved");
+    }
+
+    /// The same with this outcome.
+    fn live_to(&mut self, often: usize, outcome: &'static str) {
         self.settle(often);
         assert!(self.stored.status.workflow_run_id.is_some(), "the run exists and is recorded: {:?}", self.stored.status.operation);
         assert!(self.stored.status.capture.is_some());
@@ -242,7 +264,8 @@ impl World {
         self.settle(often);
         self.now += 3;
         self.settle(often);
-        self.run_status = "approved";
+        self.run_status = outcome;
+        self.people.end(outcome, self.vendor.iter());
         self.stored.status.notification = notification("d1");
         self.version += 1;
         self.settle(often);
@@ -275,6 +298,7 @@ fn answer(fate: Fate, receipt: Receipt) -> Result<Receipt, Failure> {
         Fate::Answered => Ok(receipt),
         Fate::Lost | Fate::Vanished | Fate::Late(_) => Err(Failure::Ambiguous),
         Fate::Refused => Err(Failure::RequestRefused { fields: vec![] }),
+        Fate::Denied => Err(Failure::Unauthorized),
     }
 }
 

@@ -244,10 +244,10 @@ fn each_call_is_intended_then_made_then_recorded() {
             ["StartRun", "Pending", "Submitted=Unknown/Pending", "StartRun 0 0", "Version", "OnChange", ""],
         ),
         Row(
-            "other values than those the applicant was created with are neither paid for nor believed",
+            "other values than those the applicant was created with are sent first",
             with(refused_run(), |o| (o.facts.attributes, o.facts.looked) = (Some(Ok(edited())), looked(vec![]))),
             5,
-            ["", "Pending", "Accepted=False/AttributeChanged Ready=False/AttributeChanged", "", "Fields", "Backoff", "Refused"],
+            ["UpdateApplicant", "Pending", "Accepted=True/Resolved", "UpdateApplicant 0 0", "Version", "OnChange", ""],
         ),
     ]);
 }
@@ -259,18 +259,23 @@ fn refused_run() -> Observed {
 }
 
 #[test]
-fn an_applicant_is_judged_by_the_mapping_it_was_created_with() {
+fn a_run_is_judged_by_the_mapping_it_was_started_with() {
     let mapping = json!([
         {"name": "given_name", "applicantField": "first_name", "comparisonField": "first_name", "requirement": "Informational"},
         {"name": "family_name", "applicantField": "last_name", "comparisonField": "last_name", "requirement": "Required"},
+        {"name": "birthdate", "applicantField": "dob"},
     ]);
     let o = with(refused_run(), |o| {
         o.provider = found(json!({"attributes": mapping, "workflowID": "11111111-0000-4000-8000-000000000000"}));
         (o.facts.attributes, o.facts.looked) = (Some(Ok(person())), looked(vec![]));
     });
-    let (before, after) = (o.status.basis.clone().unwrap(), step(&o, 5).status.basis.unwrap());
-    assert_eq!((before.attributes, before.key_id), (after.attributes, after.key_id));
-    assert!(after.workflow_id.starts_with("11111111"), "but by the workflow it is sent to");
+    let plan = step(&o, 5);
+    assert_eq!(effect_of(&plan), "StartRun", "the same values, sent as the same fields, are not sent again");
+    let (before, after) = (o.status.basis.clone().unwrap(), plan.status.basis.unwrap());
+    let digests = |basis: &crate::api::Basis| basis.attributes.iter().filter_map(|a| a.digest.clone()).collect::<Vec<_>>();
+    assert_eq!((digests(&before), before.key_id), (digests(&after), after.key_id));
+    assert!(after.workflow_id.starts_with("11111111"));
+    assert_eq!(after.attributes[0].requirement, crate::api::Requirement::Informational);
 }
 
 #[test]

@@ -1,0 +1,59 @@
+//! The verdict that stands while a newer attempt is under way: looked after by the rows of a recorded outcome, as if nothing had followed it.
+
+use jiff::Timestamp;
+
+use crate::api::{ConditionStatus, ConditionType, IdentityVerificationStatus, Phase};
+
+use super::{
+    Facts, Observed, Plan, VerificationPlan, Wake,
+    attempt::{earliest, held_up, widened},
+    conditions, settled,
+    turn::{halted, perform},
+};
+
+/// Looks after the verdict that stands, then decides by the rows of the attempt under way. What a call has brought goes on record first.
+pub(super) fn before(o: &Observed, now: Timestamp, rows: impl FnOnce(&Observed, Timestamp) -> VerificationPlan) -> VerificationPlan {
+    let Some(past) = past(o).filter(|_| !o.facts.has_called()) else { return rows(o, now) };
+    let kept = settled::settled(&past, now);
+    if let Some(effect) = kept.effect {
+        return perform(o, widened(o, effect));
+    }
+    if kept.status.observed_generation != Some(o.generation) {
+        return held_up(o, kept.wake); // an edit is acknowledged only when it was judged
+    }
+    let mut judged = o.clone();
+    judged.status.attributes = kept.status.attributes.clone();
+    conditions::put_back(&mut judged.status, &kept.status, ConditionType::Verified);
+    if past.status.is_rung() && !halted(o) {
+        if kept.status.is_rung() {
+            judged.status.notification = None; // the run that stands could not be read: the bell waits for that
+        } else if o.status.workflow_run_id.is_none() {
+            judged.status.answered_notifications = kept.status.answered_notifications;
+        }
+    }
+    let plan = rows(&judged, now);
+    let status = IdentityVerificationStatus { notification: o.status.notification.clone(), ..plan.status };
+    let wake = if plan.effect.is_some() { Wake::OnChange } else { earliest(plan.wake, kept.wake) };
+    Plan { status, wake, notices: [kept.notices, plan.notices].concat(), ..plan }
+}
+
+/// The object as if the attempt of the standing verdict were its last. A verdict that is not True hears no bell: it cannot become worse.
+fn past(o: &Observed) -> Option<Observed> {
+    let standing = o.status.standing_verdict.as_ref()?;
+    let verified = matches!(conditions::recorded(&o.status, ConditionType::Verified), Some((ConditionStatus::True, _, _)));
+    let status = IdentityVerificationStatus {
+        attempt: Some(standing.attempt),
+        phase: Phase::Approved,
+        workflow_run_id: Some(standing.workflow_run_id.clone()),
+        applicant_id: Some(standing.applicant_id.clone()),
+        environment: standing.environment,
+        completed_at: standing.completed_at.clone(),
+        basis: Some(standing.basis.clone()),
+        standing_verdict: None,
+        operation: None,
+        notification: o.status.notification.clone().filter(|_| verified),
+        ..o.status.clone()
+    };
+    let facts = Facts { run: o.facts.older_run.clone(), ..o.facts.clone() };
+    Some(Observed { status, facts, ..o.clone() })
+}
