@@ -6,6 +6,7 @@
 #![allow(clippy::duplicated_attributes)]
 
 mod condition;
+mod duration;
 mod provider;
 mod reference;
 mod schema;
@@ -13,6 +14,7 @@ mod status;
 mod verification;
 
 pub use condition::*;
+pub use duration::*;
 pub use provider::*;
 pub use reference::*;
 pub use status::*;
