@@ -33,9 +33,16 @@ impl Default for Duration {
 }
 
 /// The text is no duration.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a duration such as 720h, 1h30m or 90s")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotADuration;
+
+impl fmt::Display for NotADuration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not a duration such as 720h, 1h30m or 90s")
+    }
+}
+
+impl std::error::Error for NotADuration {}
 
 impl TryFrom<String> for Duration {
     type Error = NotADuration;
@@ -128,10 +135,8 @@ mod tests {
     #[test]
     fn is_written_as_it_was_read() {
         for text in ["0s", "90m", "1m1m", "99999h99999h99999h99999h", "00001s"] {
-            let read: Duration = serde_json::from_value(text.into()).expect("a duration");
-            assert_eq!(serde_json::to_value(&read).ok(), Some(text.into()));
+            assert_eq!(Duration::try_from(text.to_owned()).map(String::from).as_deref(), Ok(text));
         }
-        assert!(serde_json::from_value::<Duration>("soon".into()).is_err());
         assert_eq!(Duration::default(), "0s".parse().expect("a duration"));
     }
 
