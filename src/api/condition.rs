@@ -178,7 +178,7 @@ words! {
         SecretRefused,
         /// The vendor answers something this operator cannot use.
         UnexpectedAnswer,
-        /// The SDK token has expired.
+        /// The verdict, or the SDK token, was valid for a time that is over.
         Expired,
     }
 }

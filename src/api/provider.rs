@@ -5,7 +5,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Condition, SecretKeyRef};
+use super::{Condition, Duration, SecretKeyRef};
 
 /// Which account, with which credentials and workflow, for whom, and how its results are read.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -86,6 +86,10 @@ pub struct OnfidoProviderSpec {
     /// credentials, 20 in the sandbox.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate_limit: Option<RateLimit>,
+
+    /// How long a verdict is valid. Default: for good. A change is for verifications not yet started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validity: Option<Validity>,
 
     /// Stops every call to the vendor for this provider and its verifications until set back to false. Default: false. Deliveries are
     /// still accepted, and acted on afterwards. The vendor cannot pause a run: people can go on meanwhile.
@@ -293,6 +297,16 @@ pub struct RateLimit {
     /// Requests a minute. Calls over it wait; new verifications go before polls.
     #[schemars(range(min = 10, max = 60000))]
     pub requests_per_minute: u32,
+}
+
+/// How long a verdict is valid.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Validity {
+    /// From the moment the operator saw the final outcome: hours, minutes and seconds, such as 8760h or 1h30m, longer than nothing. Then
+    /// Verified becomes False, reason Expired. The moment stands in the verification's status.verifiedUntil.
+    #[x_kube(validation = Rule::new("duration(self) > duration('0s')").message("validity.duration must be longer than nothing"))]
+    pub duration: Duration,
 }
 
 /// What the operator knows of the account. Until it has looked, Ready is Unknown.

@@ -4,7 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ApplicantField, ComparisonField, Condition, Environment, Requirement, SecretRef};
+use super::{ApplicantField, ComparisonField, Condition, Duration, Environment, Requirement, SecretRef};
 
 /// What came of the request. Until the operator has looked, the phase is Pending and Ready is Unknown.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -74,6 +74,10 @@ pub struct IdentityVerificationStatus {
     /// When the operator saw the final outcome.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completed_at: Option<Time>,
+    /// Until when Verified stays True by itself; then it becomes False, reason Expired. Only while Verified is True, and where the provider
+    /// had a validity when the attempt started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verified_until: Option<Time>,
     /// When the operator will look at the vendor again, while it is finding out what became of a request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_check_at: Option<Time>,
@@ -221,6 +225,9 @@ pub struct Basis {
     #[serde(rename = "keyID")]
     #[schemars(length(max = 64))]
     pub key_id: String,
+    /// How long a verdict is valid; for good if there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validity: Option<Duration>,
     /// The mapping, with a keyed digest of each value that was sent.
     #[schemars(length(max = 32))]
     pub attributes: Vec<BasisAttribute>,

@@ -16,6 +16,7 @@ use super::{
     Ctx, Trouble, notice, observe,
     perform::{self, Began},
     persist::{self, Persisted},
+    watch,
 };
 
 /// Turns in one pass; a life without faults needs five.
@@ -48,6 +49,20 @@ pub(super) async fn verification(ctx: &Ctx, mut object: IdentityVerification, pr
     }
     let api: Api<IdentityVerification> = Api::namespaced(ctx.client.clone(), object.metadata.namespace.as_deref().unwrap_or_default());
     let mut observed = observe::verification(ctx, &object, provider.as_ref(), Timestamp::now()).await?;
+    if watch::is_reduced(&object) {
+        let plan = plan::verification::plan(&observed, Timestamp::now());
+        if plan.effect.is_none() && plan.status == observed.status {
+            return Ok(End::Planned(plan.wake));
+        }
+        // Something is to be done for a settled object, of which only a part is kept.
+        let name = object.metadata.name.clone().unwrap_or_default();
+        let whole = api.get_opt(&name).await.map_err(Trouble::kube("read the verification"))?;
+        let Some(whole) = whole.filter(|whole| whole.metadata.uid.as_deref() == Some(&uid)) else {
+            return Ok(End::Planned(Wake::OnChange));
+        };
+        object = whole;
+        observed = observe::verification(ctx, &object, provider.as_ref(), Timestamp::now()).await?;
+    }
     for _ in 0..TURNS {
         let began = Began::now();
         let plan = plan::verification::plan(&observed, Timestamp::now());

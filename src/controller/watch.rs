@@ -66,9 +66,10 @@ impl Kept for IdentityVerification {
     fn reduce(&mut self) {
         self.metadata.managed_fields = None;
         self.metadata.annotations = None;
-        let Some(status) = &mut self.status else { return };
-        let acknowledged = status.observed_generation == self.metadata.generation;
-        if status.phase.is_final() && acknowledged && !status.is_rung() && self.metadata.deletion_timestamp.is_none() {
+        if !is_reduced(self) {
+            return;
+        }
+        if let Some(status) = &mut self.status {
             self.metadata.labels = None;
             self.spec.attributes = None;
             self.spec.attributes_from = None;
@@ -79,6 +80,13 @@ impl Kept for IdentityVerification {
             status.dashboard_url = None;
         }
     }
+}
+
+/// Whether only a part of this object is kept: who finds something to do must get the whole.
+pub(super) fn is_reduced(object: &IdentityVerification) -> bool {
+    let Some(status) = &object.status else { return false };
+    let acknowledged = status.observed_generation == object.metadata.generation;
+    status.phase.is_final() && acknowledged && !status.is_rung() && object.metadata.deletion_timestamp.is_none()
 }
 
 /// The events of one kind, after they went into the store. `filled` becomes true when the store first holds everything.

@@ -5,6 +5,7 @@
 
 mod conditions;
 mod effect;
+mod expiry;
 mod failure;
 mod observed;
 mod open;

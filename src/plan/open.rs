@@ -9,7 +9,7 @@ use crate::{
 };
 
 use super::{
-    ATTEMPT, Effect, Observed, VerificationPlan, Wake, conditions,
+    ATTEMPT, Effect, Observed, VerificationPlan, Wake, conditions, expiry,
     schedule::{Pace, after, next_look, past},
     turn::{halted, names_of, noted, nothing, notice_of, perform, read_run, refused, submission_noted, suspended},
     verdict,
@@ -64,6 +64,7 @@ pub(super) fn outcome(o: &Observed, now: Timestamp, run: &WorkflowRun, phase: Ph
     plan.status.phase = phase;
     plan.status.attributes = results;
     plan.status.completed_at = Some(Time(now));
+    let verified = expiry::bounded(&mut plan.status, now, verified);
     conditions::say(&mut plan.status, o.generation, now, None, Some(verified));
     plan
 }

@@ -1,4 +1,4 @@
-//! The rows of a recorded outcome. It changes only for the worse.
+//! The rows of a recorded outcome. It changes only for the worse. That a verdict ends by itself is in `expiry`.
 
 use jiff::Timestamp;
 
@@ -8,7 +8,7 @@ use crate::{
 };
 
 use super::{
-    Attributes, Effect, Notice, NoticeKind, Observed, Plan, VerificationPlan, conditions,
+    Attributes, Effect, Notice, NoticeKind, Observed, Plan, VerificationPlan, conditions, expiry,
     turn::{halted, names_of, noted, nothing, perform, read_run, submission_noted, wake_after},
     verdict,
 };
@@ -72,10 +72,11 @@ fn confirm(o: &Observed, now: Timestamp, basis: &Basis, attributes: &Attributes,
         results.iter_mut().for_each(|result| result.verified = false);
         verified = (ConditionStatus::False, Reason::Revoked, "the vendor does not stand by its approval any more".into());
     }
-    if was_verified && verified.0 != ConditionStatus::True {
+    plan.status.attributes = results;
+    let verified = expiry::bounded(&mut plan.status, now, verified);
+    if was_verified && verified.0 != ConditionStatus::True && verified.1 != Reason::Expired {
         plan.notices.push(Notice { kind: NoticeKind::Revoked, message: verified.2.clone() });
     }
-    plan.status.attributes = results;
     submission_noted(o, now, &mut plan.status);
     conditions::say(&mut plan.status, o.generation, now, None, Some(verified));
     plan

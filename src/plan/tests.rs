@@ -1,6 +1,7 @@
 //! Tests of the core: the tables as data, and what holds for every plan. This file owns the stages of a life that the rows begin from.
 
 mod conditions;
+mod expiry;
 mod failure;
 mod open;
 mod provider;

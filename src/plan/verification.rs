@@ -4,13 +4,16 @@
 use jiff::Timestamp;
 
 use super::{
-    Observed, Plan, VerificationPlan, Wake, open, recovery, settled, start,
+    Observed, Plan, VerificationPlan, Wake, expiry, open, recovery, settled, start,
     turn::{halted, nothing, suspended},
 };
 
 /// What to do next.
 pub fn plan(o: &Observed, now: Timestamp) -> VerificationPlan {
-    let plan = decide(o, now);
+    if let Some(expired) = expiry::expired(o, now) {
+        return expired;
+    }
+    let plan = if o.deleting { nothing(o) } else { expiry::awaited(decide(o, now)) };
     // A nonce that is on record names another intent, and no unrepeatable call is made under it.
     match (&plan.effect, &o.status.operation) {
         (Some(effect), Some(recorded)) if effect.is_unrepeatable() && recorded.nonce == o.nonce => {
@@ -22,9 +25,6 @@ pub fn plan(o: &Observed, now: Timestamp) -> VerificationPlan {
 
 fn decide(o: &Observed, now: Timestamp) -> VerificationPlan {
     let status = &o.status;
-    if o.deleting {
-        return nothing(o);
-    }
     if status.workflow_run_id.is_some() {
         return if status.phase.is_final() { settled::settled(o, now) } else { open::running(o, now) };
     }

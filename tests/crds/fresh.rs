@@ -73,6 +73,7 @@ async fn what_is_left_out_reads_as_its_default() {
     // Not in the schema: a default list would be merged with the user's own by server-side apply.
     assert_eq!(read.get("attributes"), None);
     assert_eq!(read.get("rateLimit"), None);
+    assert_eq!(read.get("validity"), None);
     let read = place.create(VERIFICATIONS, "fresh", &spec(VERIFICATIONS, json!({}))).await.data["spec"].clone();
     assert_eq!([&read["submittedAttempt"], &read["suspend"]], [&json!(0), &json!(false)]);
     let mut given = json!({ "webhook": { "management": "Manual", "tokenSecretRefs": [{ "name": "w", "key": "t" }] }, "results": {} });

@@ -1,0 +1,3 @@
+//! The whole life of a verification, beyond the happy one: one module for each story.
+
+mod expiry;
