@@ -1,3 +1,4 @@
 //! The whole life of a verification, beyond the happy one: one module for each story.
 
 mod expiry;
+mod reasons;

@@ -50,6 +50,11 @@ pub struct IdentityVerificationStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub vendor_status: Option<String>,
+    /// Why the run stands as it does: the plain words of the vendor's workflow, and the kind of a technical failure. A word that is not
+    /// plain, which could hold personal data, stands as unrecognized.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), inner(length(min = 1, max = 64), regex(pattern = r"^[a-z_]+$")))]
+    pub reasons: Vec<String>,
     /// The environment the run lives in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub environment: Option<Environment>,
@@ -164,6 +169,39 @@ pub struct AttributeResult {
     pub result: AttributeVerdict,
     /// Whether it is verified: the run is approved and this attribute is Clear and unchanged since.
     pub verified: bool,
+    /// Why it is not verified; none if it is. NotApproved: the run is not. Changed: the value is not the one that was sent. Mismatch: it
+    /// differs from the document. NotCompared, Unknown: see result. Revoked: the vendor took its approval back. Expired: the verdict was
+    /// valid for a time that is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<AttributeReason>,
+}
+
+/// See [`AttributeResult`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum AttributeReason {
+    /// The run is not approved.
+    NotApproved,
+    /// The value is not the one that was sent.
+    Changed,
+    /// It differs from the document.
+    Mismatch,
+    /// It was not compared.
+    NotCompared,
+    /// The vendor said something this version does not know.
+    Unknown,
+    /// The vendor took its approval back.
+    Revoked,
+    /// The verdict was valid for a time that is over.
+    Expired,
+}
+
+impl AttributeResult {
+    /// Takes back that it is verified, if it is.
+    pub fn no_more(&mut self, reason: AttributeReason) {
+        if std::mem::take(&mut self.verified) {
+            self.reason = Some(reason);
+        }
+    }
 }
 
 /// See [`AttributeResult`].

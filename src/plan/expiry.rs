@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use crate::api::{AttributeResult, ConditionStatus, ConditionType, IdentityVerificationStatus, Reason};
+use crate::api::{AttributeReason, AttributeResult, ConditionStatus, ConditionType, IdentityVerificationStatus, Reason};
 
 use super::{
     Facts, Observed, VerificationPlan, Wake,
@@ -64,7 +64,7 @@ fn until(status: &IdentityVerificationStatus) -> Option<Timestamp> {
 }
 
 fn end(results: &mut [AttributeResult], until: Timestamp) -> Says {
-    results.iter_mut().for_each(|result| result.verified = false);
+    results.iter_mut().for_each(|result| result.no_more(AttributeReason::Expired));
     (ConditionStatus::False, Reason::Expired, format!("the verdict was valid until {until}"))
 }
 

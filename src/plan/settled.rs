@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::{
-    api::{AttributeResult, AttributeVerdict, Basis, ConditionStatus, ConditionType, Phase, Reason},
+    api::{AttributeReason, AttributeResult, AttributeVerdict, Basis, ConditionStatus, ConditionType, Phase, Reason},
     onfido::model::WorkflowRun,
 };
 
@@ -69,7 +69,7 @@ fn confirm(o: &Observed, now: Timestamp, basis: &Basis, attributes: &Attributes,
     }
     let mut verified = verdict::judge(o.status.phase, basis, &mut results, &verdict::changed(basis, attributes));
     if revoked {
-        results.iter_mut().for_each(|result| result.verified = false);
+        results.iter_mut().for_each(|result| result.no_more(AttributeReason::Revoked));
         verified = (ConditionStatus::False, Reason::Revoked, "the vendor does not stand by its approval any more".into());
     }
     plan.status.attributes = results;

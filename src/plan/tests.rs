@@ -195,6 +195,8 @@ fn lawful(o: &Observed, plan: &VerificationPlan) {
         assert!(plan.status.workflow_run_id.is_none() && plan.status.basis.is_some());
         assert_eq!(kind == OperationKind::StartRun, plan.status.applicant_id.is_some(), "an operation without an applicant proves no run");
     }
+    assert!(plan.status.attributes.iter().all(|attribute| attribute.verified == attribute.reason.is_none()));
+    assert!(plan.status.verified_until.is_none() || says(C::Verified).is_some_and(|c| c.status == S::True));
     if plan.status != o.status {
         let count = |name: &str| plan.status.conditions.iter().filter(|c| c.type_ == name).count();
         assert!(plan.status.conditions.iter().all(|c| count(&c.type_) == 1 && c.message.chars().count() <= 1024));

@@ -10,7 +10,7 @@ use crate::{
 
 use super::{
     ATTEMPT, Effect, Failure, Fence, Notice, NoticeKind, Observed, Plan, Provider, Retry, VerificationPlan, Wake, conditions,
-    request::provider_missing, schedule::after,
+    request::provider_missing, schedule::after, verdict,
 };
 
 /// How many answered deliveries are remembered.
@@ -91,6 +91,7 @@ pub(super) fn applicant(o: &Observed) -> Option<ApplicantId> {
 /// Notes what a look at the vendor says beside its phase, and which delivery it answers: the one seen before the look.
 pub(super) fn noted(o: &Observed, now: Timestamp, status: &mut IdentityVerificationStatus, run: &WorkflowRun) {
     status.vendor_status = Some(run.status.as_str().to_owned());
+    status.reasons = verdict::reasons(run);
     if run.dashboard_url.is_some() {
         status.dashboard_url.clone_from(&run.dashboard_url);
     }

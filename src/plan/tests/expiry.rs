@@ -1,6 +1,7 @@
 //! A verdict that ends by itself: bounded by the validity the attempt started with, and over at that moment whatever else is going on.
 
 use super::*;
+use crate::api::AttributeReason;
 
 fn with(mut o: Observed, change: impl FnOnce(&mut Observed)) -> Observed {
     change(&mut o);
@@ -65,7 +66,8 @@ fn a_verdict_ends_at_its_time_and_nothing_is_polled_before() {
         Row("a delivery waits a moment longer", with(valid(), ring), 1100, ["", "Approved", ended, "", "Fields", "+0", ""]),
     ]);
     let status = step(&valid(), 1100).status;
-    assert!(status.verified_until.is_none() && status.attributes.iter().all(|attribute| !attribute.verified));
+    assert!(status.verified_until.is_none());
+    assert!(status.attributes.iter().all(|attribute| attribute.reason == Some(AttributeReason::Expired)));
     let message = status.conditions.iter().find(|c| c.type_ == "Verified").unwrap().message.clone();
     assert!(message.contains(&t(1100).to_string()), "{message}");
 }
