@@ -1,4 +1,5 @@
 //! The whole life of a verification, beyond the happy one: one module for each story.
 
+mod cancel;
 mod expiry;
 mod reasons;

@@ -127,6 +127,8 @@ words! {
         AttributeChanged,
         /// The vendor took its approval back.
         Revoked,
+        /// Given up by `cancelled`.
+        Cancelled,
         // The provider and its Secrets.
         /// The referenced OnfidoProvider does not exist.
         ProviderNotFound,
@@ -174,7 +176,7 @@ words! {
         VendorAmbiguous,
         /// The Secret for the SDK token exists and belongs to somebody else.
         SecretConflict,
-        /// The API server does not let the operator create the Secret for the SDK token.
+        /// The API server does not let the operator write the Secret for the SDK token.
         SecretRefused,
         /// The vendor answers something this operator cannot use.
         UnexpectedAnswer,

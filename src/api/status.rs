@@ -21,7 +21,7 @@ pub struct IdentityVerificationStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// Where the verification is, in one word. Pending: no run yet. AwaitingInput: the vendor waits for the person. Processing: the vendor
-    /// works. InReview: a person reviews. Approved, Declined, Abandoned, Failed: final. Approved alone is not the verdict: that is the
+    /// works. InReview: a person reviews. Approved, Declined, Abandoned, Failed, Cancelled: final. Approved alone is not the verdict: that is the
     /// condition Verified. Programs should rather wait for conditions.
     #[serde(default)]
     pub phase: Phase,
@@ -76,7 +76,7 @@ pub struct IdentityVerificationStatus {
     /// When the operator saw that the person had finished capturing (submittedAttempt).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub submitted_at: Option<Time>,
-    /// When the operator saw the final outcome.
+    /// When the operator saw the final outcome, or gave the verification up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completed_at: Option<Time>,
     /// Until when Verified stays True by itself; then it becomes False, reason Expired. Only while Verified is True, and where the provider
@@ -96,7 +96,7 @@ pub struct IdentityVerificationStatus {
     /// The last webhook delivery that asks to look at the vendor. Written by the webhook endpoint only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notification: Option<Notification>,
-    /// Digests of the deliveries answered last, by a look at the vendor that came after them.
+    /// Digests of the deliveries answered last, by a look at the vendor that came after them, or by none once it is cancelled.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8), inner(length(max = 64)))]
     pub answered_notifications: Vec<String>,
@@ -135,13 +135,15 @@ pub enum Phase {
     Abandoned,
     /// Final: the vendor's workflow ended in an error.
     Failed,
+    /// Final: given up before there was an outcome.
+    Cancelled,
 }
 
 impl Phase {
-    /// Whether the vendor has spoken its last word.
+    /// Whether the vendor has spoken its last word, or is not listened to any more.
     pub fn is_final(self) -> bool {
         match self {
-            Self::Approved | Self::Declined | Self::Abandoned | Self::Failed => true,
+            Self::Approved | Self::Declined | Self::Abandoned | Self::Failed | Self::Cancelled => true,
             Self::Pending | Self::AwaitingInput | Self::Processing | Self::InReview => false,
         }
     }

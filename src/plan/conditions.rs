@@ -160,8 +160,14 @@ fn unknown(message: &str) -> Says {
     (Status::Unknown, Reason::Pending, message.into())
 }
 
+/// Whether it was cancelled and no run was ever started.
+fn given_up(status: &IdentityVerificationStatus) -> bool {
+    status.phase == Phase::Cancelled && status.workflow_run_id.is_none()
+}
+
 fn accepted(status: &IdentityVerificationStatus) -> Says {
     match status.basis {
+        _ if given_up(status) => (Status::False, Reason::Cancelled, "cancelled before a run was started".into()),
         Some(_) => (Status::True, Reason::Resolved, "provider and attributes resolved".into()),
         None => unknown("not looked at"),
     }
@@ -173,6 +179,7 @@ fn submitted(status: &IdentityVerificationStatus) -> Says {
         (None, Some(operation)) if operation.looks > 0 || operation.tries > 0 => {
             (Status::False, Reason::Recovering, "a request's fate is not known; the operator is finding out".into())
         }
+        (None, _) if given_up(status) => (Status::False, Reason::Cancelled, "no run was started, and none will be".into()),
         (None, _) => unknown("the run does not exist"),
     }
 }
@@ -187,6 +194,7 @@ fn capture_ready(status: &IdentityVerificationStatus, now: Timestamp) -> Says {
         }
         (Phase::AwaitingInput, None) => (Status::False, Reason::UnexpectedAnswer, "no SDK token of this run is in a Secret".into()),
         (Phase::Pending, _) => (Status::False, Reason::Pending, "the run does not exist".into()),
+        (Phase::Cancelled, _) => (Status::False, Reason::Cancelled, "cancelled; the SDK token is handed out no more".into()),
         _ => (Status::False, Reason::CaptureFinished, "the vendor does not wait for the person any more".into()),
     }
 }
@@ -198,6 +206,7 @@ fn completed(status: &IdentityVerificationStatus) -> Says {
         Phase::AwaitingInput => open(Reason::AwaitingInput, "the vendor waits for the person"),
         Phase::Processing => open(Reason::Processing, "the vendor works on it"),
         Phase::InReview => open(Reason::InReview, "a person reviews it"),
+        Phase::Cancelled => (Status::True, Reason::Cancelled, "cancelled; nothing more is waited for".into()),
         Phase::Approved | Phase::Declined | Phase::Abandoned | Phase::Failed => {
             (Status::True, Reason::OutcomeReported, "the vendor reported a final outcome".into())
         }
@@ -207,6 +216,8 @@ fn completed(status: &IdentityVerificationStatus) -> Says {
 fn ready(status: &IdentityVerificationStatus) -> Says {
     match status.workflow_run_id {
         Some(_) => (Status::True, Reason::Started, "the run exists at the vendor; read Verified for the verdict".into()),
+        // What is asked for is that nothing more happens: so it is, and nobody who deploys it waits in vain.
+        None if given_up(status) => (Status::True, Reason::Cancelled, "given up, as asked for".into()),
         None => (Status::False, Reason::Pending, "the run does not exist".into()),
     }
 }

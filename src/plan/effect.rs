@@ -45,6 +45,8 @@ pub enum Effect {
         /// Whether the Secret should already be there.
         restore: bool,
     },
+    /// Take the token out of the Secret, if the Secret is there and ours.
+    EmptyCaptureSecret,
     /// Read the run: the only source of truth.
     ReadRun {
         /// The run.
@@ -63,6 +65,7 @@ impl Effect {
             Self::CreateApplicant { .. } => "CreateApplicant",
             Self::StartRun { .. } => "StartRun",
             Self::WriteCaptureSecret { .. } => "WriteCaptureSecret",
+            Self::EmptyCaptureSecret => "EmptyCaptureSecret",
             Self::ReadRun { .. } => "ReadRun",
         }
     }
@@ -71,7 +74,7 @@ impl Effect {
     pub fn is_start(&self) -> bool {
         match self {
             Self::CreateApplicant { .. } | Self::StartRun { .. } | Self::LookForRun { .. } => true,
-            Self::ReadRun { .. } | Self::ReadAttributes { .. } | Self::WriteCaptureSecret { .. } => false,
+            Self::ReadRun { .. } | Self::ReadAttributes { .. } | Self::WriteCaptureSecret { .. } | Self::EmptyCaptureSecret => false,
         }
     }
 
@@ -94,6 +97,8 @@ pub enum Receipt {
     RunStarted(Box<WorkflowRun>),
     /// Of [`Effect::WriteCaptureSecret`]: the Secret's name.
     CaptureSecretWritten(String),
+    /// Of [`Effect::EmptyCaptureSecret`].
+    CaptureSecretEmptied,
     /// Of [`Effect::ReadRun`].
     RunRead(Box<WorkflowRun>),
 }

@@ -35,8 +35,9 @@ pub(super) fn expired(o: &Observed, now: Timestamp) -> Option<VerificationPlan> 
 
 /// Whether a pass is at its beginning. Later it may hold an answer that must go on record first.
 fn nothing_learned(facts: &Facts) -> bool {
-    let Facts { attributes, looked, applicant, started, capture, run } = facts;
-    attributes.is_none() && looked.is_none() && applicant.is_none() && started.is_none() && capture.is_none() && run.is_none()
+    let Facts { attributes, looked, applicant, started, capture, emptied, run } = facts;
+    let called = applicant.is_some() || started.is_some() || capture.is_some() || emptied.is_some();
+    !called && attributes.is_none() && looked.is_none() && run.is_none()
 }
 
 /// Bounds a verdict that was just reached: notes until when it holds. One that has expired before stays so, whatever the clock says.

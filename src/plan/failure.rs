@@ -219,7 +219,7 @@ impl Failure {
             Self::Ambiguous => "it is not known whether the vendor carried out the request".into(),
             Self::AccountChanged => "the credentials belong to an account that does not know this applicant or run".into(),
             Self::UnexpectedAnswer { what } => format!("the vendor's answer cannot be used: {what}"),
-            Self::SecretRefused { name } => format!("the API server does not let the operator create Secret {name}"),
+            Self::SecretRefused { name } => format!("the API server does not let the operator write Secret {name}"),
             Self::SecretConflict { name } => format!("Secret {name} exists and is not owned by this object"),
         }
     }

@@ -87,6 +87,8 @@ pub struct Facts {
     pub started: Option<Result<Box<WorkflowRun>, Failure>>,
     /// The Secret's name, or why there is none.
     pub capture: Option<Result<String, Failure>>,
+    /// Whether the token was taken out of the Secret, or why not.
+    pub emptied: Option<Result<(), Failure>>,
     /// The run as it is now.
     pub run: Option<Result<Box<WorkflowRun>, Failure>>,
 }
@@ -126,12 +128,14 @@ impl Observed {
             (_, Ok(Receipt::ApplicantCreated(applicant))) => facts.applicant = Some(Ok(applicant)),
             (_, Ok(Receipt::RunStarted(run))) => facts.started = Some(Ok(run)),
             (_, Ok(Receipt::CaptureSecretWritten(name))) => facts.capture = Some(Ok(name)),
+            (_, Ok(Receipt::CaptureSecretEmptied)) => facts.emptied = Some(Ok(())),
             (_, Ok(Receipt::RunRead(run))) => facts.run = Some(Ok(run)),
             (Effect::ReadAttributes { .. }, Err(failure)) => facts.attributes = Some(Err(failure)),
             (Effect::LookForRun { .. }, Err(failure)) => facts.looked = Some(Err(failure)),
             (Effect::CreateApplicant { .. }, Err(failure)) => facts.applicant = Some(Err(failure)),
             (Effect::StartRun { .. }, Err(failure)) => facts.started = Some(Err(failure)),
             (Effect::WriteCaptureSecret { .. }, Err(failure)) => facts.capture = Some(Err(failure)),
+            (Effect::EmptyCaptureSecret, Err(failure)) => facts.emptied = Some(Err(failure)),
             (Effect::ReadRun { .. }, Err(failure)) => facts.run = Some(Err(failure)),
         }
     }

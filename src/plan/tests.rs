@@ -1,5 +1,6 @@
 //! Tests of the core: the tables as data, and what holds for every plan. This file owns the stages of a life that the rows begin from.
 
+mod cancel;
 mod conditions;
 mod expiry;
 mod failure;
@@ -207,7 +208,9 @@ fn lawful(o: &Observed, plan: &VerificationPlan) {
         assert_eq!(truth(C::Completed), Some(S::True));
     }
     assert!(!(truth(C::Ready) == Some(S::True) && truth(C::Stalled) == Some(S::True)));
-    assert!(!(truth(C::Ready) == Some(S::True) && truth(C::Submitted) != Some(S::True)));
+    let given_up = plan.status.phase == crate::api::Phase::Cancelled;
+    assert!(!(truth(C::Ready) == Some(S::True) && truth(C::Submitted) != Some(S::True)) || given_up);
+    assert!(!(o.spec.cancelled && plan.effect.as_ref().is_some_and(Effect::is_unrepeatable)), "nothing is started any more");
     assert!(!(truth(C::CaptureReady) == Some(S::True) && truth(C::Completed) == Some(S::True)));
     assert_eq!(truth(C::Completed) == Some(S::True), plan.status.phase.is_final());
 }
@@ -256,6 +259,7 @@ fn effect_of(plan: &VerificationPlan) -> &'static str {
         Some(Effect::StartRun { .. }) => "StartRun",
         Some(Effect::WriteCaptureSecret { restore: false, .. }) => "WriteCaptureSecret",
         Some(Effect::WriteCaptureSecret { restore: true, .. }) => "WriteCaptureSecret again",
+        Some(Effect::EmptyCaptureSecret) => "EmptyCaptureSecret",
         Some(Effect::ReadRun { .. }) => "ReadRun",
     }
 }

@@ -95,11 +95,16 @@ pub(super) fn noted(o: &Observed, now: Timestamp, status: &mut IdentityVerificat
     if run.dashboard_url.is_some() {
         status.dashboard_url.clone_from(&run.dashboard_url);
     }
+    answered(o, status);
+    submission_noted(o, now, status);
+}
+
+/// Notes that the delivery that waits is answered.
+pub(super) fn answered(o: &Observed, status: &mut IdentityVerificationStatus) {
     if let Some(digest) = o.status.unanswered() {
         status.answered_notifications.insert(0, digest.to_owned());
         status.answered_notifications.truncate(ANSWERED);
     }
-    submission_noted(o, now, status);
 }
 
 pub(super) fn submission_noted(o: &Observed, now: Timestamp, status: &mut IdentityVerificationStatus) {

@@ -119,7 +119,7 @@ pub(super) fn judge(phase: Phase, basis: &Basis, results: &mut [AttributeResult]
         Phase::Declined => return no(Reason::Declined, "the vendor declined".into()),
         Phase::Abandoned => return no(Reason::Abandoned, "the person did not finish in time".into()),
         Phase::Failed => return no(Reason::VendorError, "the vendor's workflow ended in an error".into()),
-        Phase::Pending | Phase::AwaitingInput | Phase::Processing | Phase::InReview => {
+        Phase::Pending | Phase::AwaitingInput | Phase::Processing | Phase::InReview | Phase::Cancelled => {
             return (Status::Unknown, Reason::Pending, "no outcome".into());
         }
     }

@@ -1,10 +1,13 @@
 //! The transition table of a verification: which row applies, decided from recorded facts alone, so that a crash anywhere is only a
-//! shorter pass. The rows are in `start` (no run yet), `recovery` (a call in doubt), `open` (the vendor works) and `settled`.
+//! shorter pass. The rows are in `start` (no run yet), `recovery` (a call in doubt), `open` (the vendor works), `settled` and
+//! `cancel`.
 
 use jiff::Timestamp;
 
+use crate::api::Phase;
+
 use super::{
-    Observed, Plan, VerificationPlan, Wake, expiry, open, recovery, settled, start,
+    Observed, Plan, VerificationPlan, Wake, cancel, expiry, open, recovery, settled, start,
     turn::{halted, nothing, suspended},
 };
 
@@ -25,8 +28,15 @@ pub fn plan(o: &Observed, now: Timestamp) -> VerificationPlan {
 
 fn decide(o: &Observed, now: Timestamp) -> VerificationPlan {
     let status = &o.status;
+    if status.phase == Phase::Cancelled {
+        return cancel::cancelled(o, now);
+    }
     if status.workflow_run_id.is_some() {
-        return if status.phase.is_final() { settled::settled(o, now) } else { open::running(o, now) };
+        return match status.phase.is_final() {
+            true => settled::settled(o, now),
+            false if o.spec.cancelled => cancel::open(o, now),
+            false => open::running(o, now),
+        };
     }
     // A call was made in this pass: its answer goes on record before anything else.
     match (&o.facts.applicant, &o.facts.started) {
@@ -37,6 +47,7 @@ fn decide(o: &Observed, now: Timestamp) -> VerificationPlan {
         (None, None) => {}
     }
     match &status.operation {
+        None if o.spec.cancelled => cancel::without_a_run(o, now, None),
         _ if o.spec.suspend => suspended(o, now),
         Some(_) if halted(o) => suspended(o, now),
         Some(operation) => recovery::in_doubt(o, now, operation),

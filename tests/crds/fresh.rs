@@ -75,7 +75,7 @@ async fn what_is_left_out_reads_as_its_default() {
     assert_eq!(read.get("rateLimit"), None);
     assert_eq!(read.get("validity"), None);
     let read = place.create(VERIFICATIONS, "fresh", &spec(VERIFICATIONS, json!({}))).await.data["spec"].clone();
-    assert_eq!([&read["submittedAttempt"], &read["suspend"]], [&json!(0), &json!(false)]);
+    assert_eq!([&read["submittedAttempt"], &read["suspend"], &read["cancelled"]], [&json!(0), &json!(false), &json!(false)]);
     let mut given = json!({ "webhook": { "management": "Manual", "tokenSecretRefs": [{ "name": "w", "key": "t" }] }, "results": {} });
     given["attributes"] = json!([
         { "name": "a", "applicantField": "first_name", "comparisonField": "first_name", "requirement": "Required" },

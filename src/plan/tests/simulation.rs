@@ -1,6 +1,7 @@
 //! Whole lives: a small driver over a vendor in memory, with a crash after any step, answers lost, late and refused, passes repeated and
 //! passes made from a stale view. Every combination is tried; nothing is left to chance. The real driver is tested elsewhere.
 
+mod cancelled;
 mod refusals;
 
 use super::*;
@@ -160,6 +161,7 @@ impl World {
         match effect {
             Effect::ReadAttributes { .. } => Ok(Receipt::Attributes(person())),
             Effect::WriteCaptureSecret { .. } => Ok(Receipt::CaptureSecretWritten("capture".into())),
+            Effect::EmptyCaptureSecret => Ok(Receipt::CaptureSecretEmptied),
             Effect::LookForRun { .. } => {
                 let runs = self.vendor.iter().map(|run| self.as_it_is(run)).collect();
                 Ok(Receipt::Looked(Looked { applicant_known: true, runs }))

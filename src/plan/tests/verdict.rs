@@ -7,7 +7,7 @@ use crate::{
     onfido::model::RunStatus,
 };
 
-const PHASES: [Phase; 8] = [
+const PHASES: [Phase; 9] = [
     Phase::Pending,
     Phase::AwaitingInput,
     Phase::Processing,
@@ -16,6 +16,7 @@ const PHASES: [Phase; 8] = [
     Phase::Declined,
     Phase::Abandoned,
     Phase::Failed,
+    Phase::Cancelled,
 ];
 
 fn basis(attributes: Value) -> Basis {
@@ -84,7 +85,7 @@ fn phase_requirement_comparison_and_change_decide_together() {
             }
         }
     }
-    assert_eq!(rows, 8 * 3 * 4 * 2 * 3);
+    assert_eq!(rows, 9 * 3 * 4 * 2 * 3);
 }
 
 #[test]
