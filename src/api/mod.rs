@@ -7,6 +7,7 @@
 
 mod condition;
 mod duration;
+mod nudge;
 mod provider;
 mod reference;
 mod schema;
@@ -15,6 +16,7 @@ mod verification;
 
 pub use condition::*;
 pub use duration::*;
+pub use nudge::*;
 pub use provider::*;
 pub use reference::*;
 pub use status::*;

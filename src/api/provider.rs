@@ -330,6 +330,11 @@ pub struct OnfidoProviderStatus {
     /// The environment the API token belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub environment: Option<Environment>,
+    /// The last value of the annotation onfido-operator.dev/reconcile-now that was answered by a look at the Secrets and a
+    /// call to the vendor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub reconciled: Option<String>,
     /// What to register with the vendor; none where spec.webhook.management is Disabled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webhook: Option<WebhookStatus>,

@@ -93,6 +93,11 @@ pub struct IdentityVerificationStatus {
     /// verdict.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub basis: Option<Basis>,
+    /// The last value of the annotation onfido-operator.dev/reconcile-now that was answered by a look at the vendor, or, before a run exists, by
+    /// another try.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub reconciled: Option<String>,
     /// The last webhook delivery that asks to look at the vendor. Written by the webhook endpoint only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notification: Option<Notification>,

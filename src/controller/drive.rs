@@ -63,6 +63,9 @@ pub(super) async fn verification(ctx: &Ctx, mut object: IdentityVerification, pr
         object = whole;
         observed = observe::verification(ctx, &object, provider.as_ref(), Timestamp::now()).await?;
     }
+    if let Some(provider) = provider.as_ref().filter(|_| observed.is_asked()) {
+        ctx.vendors.doubt(provider); // somebody may have repaired just that
+    }
     for _ in 0..TURNS {
         let began = Began::now();
         let plan = plan::verification::plan(&observed, Timestamp::now());

@@ -10,7 +10,7 @@ use std::{
 use jiff::Timestamp;
 
 use crate::{
-    api::{IdentityVerification, IdentityVerificationStatus},
+    api::{self, IdentityVerification, IdentityVerificationStatus},
     plan,
 };
 
@@ -50,6 +50,7 @@ pub(super) struct Occasion {
     generation: Option<i64>,
     deleting: bool,
     notification: Option<String>,
+    asked: Option<String>,
     provider: Option<String>,
 }
 
@@ -60,6 +61,7 @@ impl Occasion {
             generation: object.metadata.generation,
             deleting: object.metadata.deletion_timestamp.is_some(),
             notification: notification.map(|notification| notification.digest.clone()),
+            asked: api::asked(object.metadata.annotations.as_ref()).map(str::to_owned),
             provider: provider_version,
         }
     }

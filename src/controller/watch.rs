@@ -17,7 +17,7 @@ use rand::RngExt;
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
-use crate::api::{IdentityVerification, OnfidoProvider};
+use crate::api::{self, IdentityVerification, OnfidoProvider, RECONCILE_NOW};
 
 use super::{Stored, trouble};
 
@@ -65,7 +65,9 @@ impl Kept for IdentityVerification {
     /// to them.
     fn reduce(&mut self) {
         self.metadata.managed_fields = None;
-        self.metadata.annotations = None;
+        // Of annotations only the one that asks for a look.
+        let asked = api::asked(self.metadata.annotations.as_ref()).map(|token| (RECONCILE_NOW.to_owned(), token.to_owned()));
+        self.metadata.annotations = asked.map(|annotation| [annotation].into());
         if !is_reduced(self) {
             return;
         }
@@ -86,7 +88,8 @@ impl Kept for IdentityVerification {
 pub(super) fn is_reduced(object: &IdentityVerification) -> bool {
     let Some(status) = &object.status else { return false };
     let acknowledged = status.observed_generation == object.metadata.generation;
-    status.phase.is_final() && acknowledged && !status.is_rung() && object.metadata.deletion_timestamp.is_none()
+    let asked = api::asked(object.metadata.annotations.as_ref()).is_some_and(|token| status.reconciled.as_deref() != Some(token));
+    status.phase.is_final() && acknowledged && !status.is_rung() && !asked && object.metadata.deletion_timestamp.is_none()
 }
 
 /// The events of one kind, after they went into the store. `filled` becomes true when the store first holds everything.

@@ -27,7 +27,7 @@ pub(super) fn expired(o: &Observed, now: Timestamp) -> Option<VerificationPlan> 
     submission_noted(o, now, &mut plan.status);
     // An edit that came meanwhile is acknowledged unjudged: there is no verdict left that it could undo.
     conditions::say(&mut plan.status, o.generation, now, None, Some(says));
-    if o.status.is_rung() {
+    if o.status.is_rung() || o.is_asked() {
         plan.wake = Wake::At(now);
     }
     Some(plan)

@@ -25,6 +25,8 @@ pub struct Observed {
     pub created_at: Timestamp,
     /// Whether the object is being deleted.
     pub deleting: bool,
+    /// The token by which a person asks for a look now.
+    pub asked: Option<String>,
     /// What is asked for.
     pub spec: IdentityVerificationSpec,
     /// What is recorded.
@@ -116,6 +118,11 @@ pub struct Given {
 }
 
 impl Observed {
+    /// Whether a person has asked for a look that has not come yet.
+    pub fn is_asked(&self) -> bool {
+        self.asked.is_some() && self.asked != self.status.reconciled
+    }
+
     /// Adds what came of an effect.
     pub fn absorb(&mut self, effect: &Effect, outcome: Result<Receipt, Failure>) {
         let facts = &mut self.facts;

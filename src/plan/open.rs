@@ -27,7 +27,7 @@ pub(super) fn running(o: &Observed, now: Timestamp) -> VerificationPlan {
             },
         },
         None if halted(o) => suspended(o, now),
-        None if o.status.unanswered().is_some() || due(o, &o.status, now) <= now => match read_run(o) {
+        None if o.status.unanswered().is_some() || o.is_asked() || due(o, &o.status, now) <= now => match read_run(o) {
             Ok(effect) => perform(o, effect),
             Err(failure) => refused(o, now, &failure),
         },

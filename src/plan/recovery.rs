@@ -152,6 +152,7 @@ fn began(o: &Observed, now: Timestamp, operation: &Operation) -> Timestamp {
 /// Whether the run exists can be found out: by its tag, in the account that knows the applicant.
 fn run_in_doubt(o: &Observed, now: Timestamp, operation: &Operation) -> VerificationPlan {
     match &o.facts.looked {
+        None if o.is_asked() => perform(o, look(o)),
         None => match &o.status.next_check_at {
             // The next one would only precede another try, and there will be none.
             Some(_) if o.spec.cancelled && operation.looks >= LOOKS_BEFORE_ABSENT => perform(o, look(o)),

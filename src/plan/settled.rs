@@ -16,7 +16,7 @@ use super::{
 /// The outcome is recorded. It changes only for the worse: a value that changed since, or an approval the vendor took back.
 pub(super) fn settled(o: &Observed, now: Timestamp) -> VerificationPlan {
     let acknowledged = o.status.observed_generation == Some(o.generation);
-    let rung = o.status.unanswered().is_some() && !halted(o); // while suspended the bell waits, an edit does not
+    let rung = (o.status.unanswered().is_some() || o.is_asked()) && !halted(o); // while suspended the bell waits, an edit does not
     if acknowledged && !rung {
         return nothing(o);
     }

@@ -4,6 +4,7 @@ mod cancel;
 mod conditions;
 mod expiry;
 mod failure;
+mod nudge;
 mod open;
 mod provider;
 mod recovery;
@@ -108,6 +109,7 @@ fn fresh() -> Observed {
         namespace: "shop".into(),
         generation: 1,
         created_at: t(0),
+        asked: None,
         deleting: false,
         spec: serde_json::from_value(json!({
             "providerRef": {"name": "onfido"}, "subject": "user-1", "attributesFrom": [{"secretRef": {"name": "person"}}],

@@ -8,7 +8,7 @@ use crate::api::Phase;
 
 use super::{
     Observed, Plan, VerificationPlan, Wake, cancel, expiry, open, recovery, settled, start,
-    turn::{halted, nothing, suspended},
+    turn::{halted, nothing, suspended, tried},
 };
 
 /// What to do next.
@@ -16,7 +16,7 @@ pub fn plan(o: &Observed, now: Timestamp) -> VerificationPlan {
     if let Some(expired) = expiry::expired(o, now) {
         return expired;
     }
-    let plan = if o.deleting { nothing(o) } else { expiry::awaited(decide(o, now)) };
+    let plan = if o.deleting { nothing(o) } else { expiry::awaited(tried(o, decide(o, now))) };
     // A nonce that is on record names another intent, and no unrepeatable call is made under it.
     match (&plan.effect, &o.status.operation) {
         (Some(effect), Some(recorded)) if effect.is_unrepeatable() && recorded.nonce == o.nonce => {
