@@ -29,6 +29,21 @@ async fn the_quickstart_is_accepted_as_it_stands() {
 }
 
 #[tokio::test]
+async fn every_story_is_accepted_as_it_stands() {
+    let plane = installed().await;
+    let namespaces = file("examples/quickstart/00-namespaces.yaml");
+    plane.kubectl(&["apply", "--server-side", "-f", &namespaces.to_string_lossy()]).await.unwrap();
+    let stories = std::fs::read_dir(file("examples")).unwrap().map(|entry| entry.unwrap().path());
+    let stories: Vec<PathBuf> = stories.filter(|path| path.extension().is_some_and(|extension| extension == "yaml")).collect();
+    assert!(!stories.is_empty());
+    for path in stories {
+        let done = plane.kubectl(&[&STRICT[..], &[&path.to_string_lossy(), "--dry-run=server"]].concat()).await.unwrap();
+        let said = String::from_utf8_lossy(&done.stderr);
+        assert!(done.status.success() && said.is_empty(), "{}: {said}", path.display());
+    }
+}
+
+#[tokio::test]
 async fn a_field_that_does_not_exist_would_be_noticed() {
     let plane = installed().await;
     let namespace = crate::support::control_plane::namespace(plane, "examples").await;

@@ -2,4 +2,6 @@
 
 mod cancel;
 mod expiry;
+mod nudge;
+mod purge;
 mod reasons;

@@ -178,6 +178,8 @@ words! {
         SecretConflict,
         /// The API server does not let the operator write the Secret for the SDK token.
         SecretRefused,
+        /// The vendor does not have the run any more.
+        Purged,
         /// The vendor answers something this operator cannot use.
         UnexpectedAnswer,
         /// The verdict, or the SDK token, was valid for a time that is over.

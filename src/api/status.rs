@@ -55,6 +55,9 @@ pub struct IdentityVerificationStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16), inner(length(min = 1, max = 64), regex(pattern = r"^[a-z_]+$")))]
     pub reasons: Vec<String>,
+    /// Purged: the vendor does not have the run any more. The recorded verdict stays, and nothing can take it back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vendor_record: Option<VendorRecord>,
     /// The environment the run lives in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub environment: Option<Environment>,
@@ -152,6 +155,13 @@ impl Phase {
             Self::Pending | Self::AwaitingInput | Self::Processing | Self::InReview => false,
         }
     }
+}
+
+/// What the vendor still has of a run, where that is not all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum VendorRecord {
+    /// Nothing.
+    Purged,
 }
 
 /// Where the SDK token is.

@@ -123,16 +123,21 @@ async fn read_run(ctx: &Ctx, vendor: &Vendor, run: &WorkflowRunId, applicant: Op
         Ok(run) => return Ok(Receipt::RunRead(Box::new(run))),
         Err(error) => error,
     };
-    if !matches!(error, VendorError::NotFound | VendorError::Gone) {
-        return Err(get_failure(error));
+    match error {
+        VendorError::Gone => return Err(Failure::RunPurged),
+        VendorError::NotFound => {}
+        error => return Err(get_failure(error)),
     }
-    // Another account, or reads that lag behind writes?
-    if let (Some(applicant), Ok(permit)) = (applicant, vendor.client.try_acquire(Class::Poll))
-        && !knows(ctx, vendor, applicant, permit).await?
-    {
-        return Err(Failure::AccountChanged);
+    // Purged, another account's, or reads that lag behind writes?
+    let (Some(applicant), Ok(permit)) = (applicant, vendor.client.try_acquire(Class::Poll)) else {
+        return Err(Failure::UnexpectedAnswer { what: "it does not know the run" });
+    };
+    let answer = vendor.client.get_applicant(permit, applicant).await;
+    match counted(ctx, Operation::GetApplicant, answer) {
+        Ok(_) | Err(VendorError::Gone) => Err(Failure::RunPurged),
+        Err(VendorError::NotFound) => Err(Failure::AccountChanged),
+        Err(error) => Err(get_failure(error)),
     }
-    Err(Failure::UnexpectedAnswer { what: "it does not know the run" })
 }
 
 async fn look(

@@ -3,7 +3,9 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use crate::api::{Condition, ConditionStatus as Status, ConditionType as Type, IdentityVerificationStatus, Phase, Reason, find_condition};
+use crate::api::{
+    Condition, ConditionStatus as Status, ConditionType as Type, IdentityVerificationStatus, Phase, Reason, VendorRecord, find_condition,
+};
 
 use super::Failure;
 
@@ -186,6 +188,7 @@ fn submitted(status: &IdentityVerificationStatus) -> Says {
 
 fn capture_ready(status: &IdentityVerificationStatus, now: Timestamp) -> Says {
     match (status.phase, &status.capture) {
+        (Phase::AwaitingInput, _) if purged(status) => (Status::False, Reason::Purged, "the vendor does not have the run any more".into()),
         (Phase::AwaitingInput, Some(capture)) if capture.expires_at.as_ref().is_some_and(|t| t.0 <= now) => {
             (Status::False, Reason::Expired, "the SDK token has expired; the person cannot capture any more".into())
         }
@@ -199,14 +202,22 @@ fn capture_ready(status: &IdentityVerificationStatus, now: Timestamp) -> Says {
     }
 }
 
+fn purged(status: &IdentityVerificationStatus) -> bool {
+    status.vendor_record == Some(VendorRecord::Purged)
+}
+
 fn completed(status: &IdentityVerificationStatus) -> Says {
     let open = |reason, message: &str| (Status::False, reason, message.to_owned());
     match status.phase {
         Phase::Pending => open(Reason::Pending, "the run does not exist"),
+        _ if purged(status) && !status.phase.is_final() => open(Reason::Purged, "the vendor does not have the run any more"),
         Phase::AwaitingInput => open(Reason::AwaitingInput, "the vendor waits for the person"),
         Phase::Processing => open(Reason::Processing, "the vendor works on it"),
         Phase::InReview => open(Reason::InReview, "a person reviews it"),
         Phase::Cancelled => (Status::True, Reason::Cancelled, "cancelled; nothing more is waited for".into()),
+        _ if purged(status) => {
+            (Status::True, Reason::OutcomeReported, "the vendor reported a final outcome, and does not have the run any more".into())
+        }
         Phase::Approved | Phase::Declined | Phase::Abandoned | Phase::Failed => {
             (Status::True, Reason::OutcomeReported, "the vendor reported a final outcome".into())
         }

@@ -29,6 +29,7 @@ pub enum Failure {
     TooLate,
     Ambiguous,
     AccountChanged,
+    RunPurged,
     UnexpectedAnswer { what: &'static str },
     SecretConflict { name: String },
     SecretRefused { name: String },
@@ -161,6 +162,9 @@ impl Failure {
                 true,
                 "put back a token of the account that knows this applicant, or create a new verification",
             ),
+            Self::RunPurged => {
+                rule(C::Submitted, R::Purged, Retry::Slowly, true, "create a new verification; the vendor keeps nothing of this run")
+            }
             Self::UnexpectedAnswer { .. } => rule(
                 C::Submitted,
                 R::UnexpectedAnswer,
@@ -218,6 +222,7 @@ impl Failure {
             Self::TooLate => "the request was not sent in time and is made anew".into(),
             Self::Ambiguous => "it is not known whether the vendor carried out the request".into(),
             Self::AccountChanged => "the credentials belong to an account that does not know this applicant or run".into(),
+            Self::RunPurged => "the vendor does not have the run any more".into(),
             Self::UnexpectedAnswer { what } => format!("the vendor's answer cannot be used: {what}"),
             Self::SecretRefused { name } => format!("the API server does not let the operator write Secret {name}"),
             Self::SecretConflict { name } => format!("Secret {name} exists and is not owned by this object"),
@@ -252,6 +257,7 @@ impl Failure {
             Self::TooLate,
             Self::Ambiguous,
             Self::AccountChanged,
+            Self::RunPurged,
             Self::UnexpectedAnswer { what: "the run belongs to another applicant" },
             Self::SecretConflict { name: name.clone() },
             Self::SecretRefused { name },

@@ -3,13 +3,14 @@
 use jiff::Timestamp;
 
 use crate::{
-    api::{AttributeReason, AttributeResult, AttributeVerdict, Basis, ConditionStatus, ConditionType, Phase, Reason},
+    api::{AttributeReason, AttributeResult, AttributeVerdict, Basis, ConditionStatus, ConditionType, Phase, Reason, VendorRecord},
     onfido::model::WorkflowRun,
 };
 
 use super::{
-    Attributes, Effect, Notice, NoticeKind, Observed, Plan, VerificationPlan, conditions, expiry,
-    turn::{halted, names_of, noted, nothing, perform, read_run, submission_noted, wake_after},
+    Attributes, Effect, Failure, Notice, NoticeKind, Observed, Plan, VerificationPlan, Wake, conditions, expiry,
+    schedule::after,
+    turn::{answered, halted, names_of, noted, nothing, perform, read_run, submission_noted, wake_after},
     verdict,
 };
 
@@ -41,9 +42,22 @@ pub(super) fn settled(o: &Observed, now: Timestamp) -> VerificationPlan {
             Err(failure) => failure,
         },
     };
+    if trouble == Failure::RunPurged {
+        // What was decided stays, and there is nobody left to ask.
+        let mut plan = confirm(o, now, basis, attributes, None);
+        plan.status.vendor_record = Some(VendorRecord::Purged);
+        answered(o, &mut plan.status);
+        conditions::say(&mut plan.status, o.generation, now, None, None);
+        return plan;
+    }
+    // Also what a purge looks like that took the applicant: nothing that minutes would heal.
+    let wake = match trouble {
+        Failure::AccountChanged => Wake::At(after(now, o.timing.slow_look)),
+        _ => wake_after(o, now, &trouble),
+    };
     // The edit is judged by the outcome on record; the bell waits.
     let judged = if acknowledged { nothing(o) } else { confirm(o, now, basis, attributes, None) };
-    Plan { wake: wake_after(o, now, &trouble), ..judged }
+    Plan { wake, ..judged }
 }
 
 /// Judges a recorded outcome again, by the run if it was read, and by the values as they are now.

@@ -7,6 +7,7 @@ mod failure;
 mod nudge;
 mod open;
 mod provider;
+mod purge;
 mod recovery;
 mod schedule;
 mod settled;

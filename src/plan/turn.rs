@@ -92,6 +92,7 @@ pub(super) fn applicant(o: &Observed) -> Option<ApplicantId> {
 pub(super) fn noted(o: &Observed, now: Timestamp, status: &mut IdentityVerificationStatus, run: &WorkflowRun) {
     status.vendor_status = Some(run.status.as_str().to_owned());
     status.reasons = verdict::reasons(run);
+    status.vendor_record = None;
     if run.dashboard_url.is_some() {
         status.dashboard_url.clone_from(&run.dashboard_url);
     }

@@ -53,6 +53,7 @@ fn table() -> Vec<RuleRow> {
         (Failure::TooLate, C::Submitted, R::Unreachable, Retry::Backoff, false),
         (Failure::Ambiguous, C::Submitted, R::Recovering, Retry::Backoff, false),
         (Failure::AccountChanged, C::Submitted, R::AccountChanged, Retry::Slowly, true),
+        (Failure::RunPurged, C::Submitted, R::Purged, Retry::Slowly, true),
         (Failure::UnexpectedAnswer { what: "it" }, C::Submitted, R::UnexpectedAnswer, Retry::Backoff, true),
         (Failure::SecretConflict { name: name.clone() }, C::CaptureReady, R::SecretConflict, Retry::Slowly, true),
         (Failure::SecretRefused { name }, C::CaptureReady, R::SecretRefused, Retry::Slowly, true),

@@ -127,7 +127,7 @@ fn a_delivery_after_the_verdict_can_only_take_it_back() {
             "a failed look takes nothing back and tells nobody twice",
             with(settled("approved"), |o| (ring(o), o.facts.run = Some(Err(Failure::AccountChanged))).1),
             200,
-            ["", "Approved", "=", "", "Fields", "+300", ""],
+            ["", "Approved", "=", "", "Fields", "+3600", ""],
         ),
         Row(
             "a run that is not ours does not either",
