@@ -3,7 +3,7 @@
 use std::{num::NonZeroU32, time::Duration};
 
 use jiff::Timestamp;
-use kube::Api;
+use kube::{Api, api::ListParams};
 
 use crate::{
     api::{IdentityVerification, OnfidoProvider},
@@ -54,17 +54,17 @@ pub(super) async fn verification(ctx: &Ctx, mut object: IdentityVerification, pr
         if plan.effect.is_none() && plan.status == observed.status {
             return Ok(End::Planned(plan.wake));
         }
-        // Something is to be done for a settled object, of which only a part is kept.
-        let name = object.metadata.name.clone().unwrap_or_default();
-        let whole = api.get_opt(&name).await.map_err(Trouble::kube("read the verification"))?;
-        let Some(whole) = whole.filter(|whole| whole.metadata.uid.as_deref() == Some(&uid)) else {
-            return Ok(End::Planned(Wake::OnChange));
+        // Something is to be done for a settled object, of which only a part is kept. (`get` is not among the rights.)
+        let only = ListParams::default().fields(&format!("metadata.name={}", object.metadata.name.as_deref().unwrap_or_default()));
+        let found = api.list(&only).await.map_err(Trouble::kube("read the verification"))?;
+        let Some(whole) = found.items.into_iter().find(|whole| whole.metadata.uid.as_deref() == Some(&uid)) else {
+            return Ok(End::Planned(Wake::OnChange)); // gone
         };
         object = whole;
         observed = observe::verification(ctx, &object, provider.as_ref(), Timestamp::now()).await?;
     }
     if let Some(provider) = provider.as_ref().filter(|_| observed.is_asked()) {
-        ctx.vendors.doubt(provider); // somebody may have repaired just that
+        ctx.vendors.renew(provider); // somebody may have repaired just that
     }
     for _ in 0..TURNS {
         let began = Began::now();

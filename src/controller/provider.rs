@@ -77,9 +77,9 @@ async fn drive(ctx: &Ctx, object: OnfidoProvider) -> Result<Wake, Trouble> {
         timing: ctx.timing().clone(),
     };
     if observed.is_asked() {
-        ctx.vendors.doubt(&object);
+        ctx.vendors.renew(&object);
         for reference in &object.spec.webhook.token_secret_refs {
-            ctx.secrets.forget(&namespace, &reference.name);
+            ctx.secrets.renew(&namespace, &reference.name);
         }
     }
     let mut vendor: Option<Vendor> = None;

@@ -59,6 +59,8 @@ pub enum Retry {
     Backoff,
     /// After some minutes: what heals it is elsewhere and gives no sign.
     Slowly,
+    /// After an hour: hardly anything will heal it.
+    Rarely,
     /// When the vendor says, if it says; otherwise after the backoff.
     AsTold(Option<Duration>),
 }
@@ -163,7 +165,7 @@ impl Failure {
                 "put back a token of the account that knows this applicant, or create a new verification",
             ),
             Self::RunPurged => {
-                rule(C::Submitted, R::Purged, Retry::Slowly, true, "create a new verification; the vendor keeps nothing of this run")
+                rule(C::Submitted, R::Purged, Retry::Rarely, true, "create a new verification; the vendor keeps nothing of this run")
             }
             Self::UnexpectedAnswer { .. } => rule(
                 C::Submitted,
@@ -274,6 +276,7 @@ pub fn troubleshooting() -> String {
             Retry::OnChange => "when something changes",
             Retry::Backoff => "from 1 s on, up to 5 min",
             Retry::Slowly => "every 5 min, or when something changes",
+            Retry::Rarely => "every hour, or when something changes",
             Retry::AsTold(_) => "when the vendor says",
         };
         table.push_str(&format!("| `{reason}` | `{condition}` | {} | {remedy} | {retry} |\n", failure.what()));

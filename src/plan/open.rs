@@ -46,7 +46,6 @@ fn purged(o: &Observed, now: Timestamp) -> VerificationPlan {
     found.status.vendor_record = Some(VendorRecord::Purged);
     let mut plan = refused(&found, now, &Failure::RunPurged);
     answered(o, &mut plan.status);
-    plan.wake = Wake::At(after(now, o.timing.slow_look));
     plan
 }
 

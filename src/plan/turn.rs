@@ -40,6 +40,7 @@ pub(super) fn wake_after(o: &Observed, now: Timestamp, failure: &Failure) -> Wak
     match failure.rule().retry {
         Retry::OnChange => Wake::OnChange,
         Retry::Backoff | Retry::AsTold(None) => Wake::Backoff,
+        Retry::Rarely => Wake::At(after(now, o.timing.slow_look)),
         Retry::Slowly => Wake::At(after(now, o.timing.slow_retry)),
         Retry::AsTold(Some(wait)) => Wake::At(after(now, wait)),
     }
