@@ -2,6 +2,7 @@
 
 mod capture;
 mod changes;
+mod chart;
 mod cli;
 mod counts;
 mod crash;
@@ -10,10 +11,13 @@ mod deliveries;
 mod demo;
 mod dev;
 mod examples;
+#[cfg(target_os = "linux")]
+mod image;
 mod layering;
 mod life;
 mod limits;
 mod malformed;
+mod namespaces;
 mod onfido;
 mod polling;
 mod readme;

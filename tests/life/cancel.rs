@@ -33,7 +33,7 @@ async fn before_a_run_nothing_is_started_also_once_everything_is_there() {
     let control_plane = control_plane().await;
     install(control_plane).await;
     let scene = Scene::bare(control_plane, "early").await;
-    let run = Run { only: Some(scene.namespace.clone()), ..Run::default() };
+    let run = Run { watch: vec![scene.namespace.clone()], ..Run::default() };
     let _operator = Operator::start(control_plane, &run).await;
     scene.verification("waits", json!({})).await;
     scene.until_condition("waits", ConditionType::Accepted, "False", "ProviderNotFound").await;
@@ -86,7 +86,7 @@ async fn a_run_whose_answer_is_missing_is_found_out_before_it_is_given_up() {
     let control_plane = control_plane().await;
     install(control_plane).await;
     let scene = Scene::bare(control_plane, "doubted").await;
-    let run = Run { only: Some(scene.namespace.clone()), time_scale: 0.02, ..Run::default() };
+    let run = Run { watch: vec![scene.namespace.clone()], time_scale: 0.02, ..Run::default() };
     let _operator = Operator::start(control_plane, &run).await;
     scene.provider(json!({})).await;
     scene.until_provider("onfido", ConditionType::Ready, "True", "Succeeded").await;
@@ -108,7 +108,7 @@ async fn a_crash_on_the_way_changes_nothing() {
     install(control_plane).await;
     for place in ["before:EmptyCaptureSecret", "after:EmptyCaptureSecret"] {
         let scene = Scene::bare(control_plane, "crashed").await;
-        let run = Run { only: Some(scene.namespace.clone()), pause_at: Some(place.into()), ..Run::default() };
+        let run = Run { watch: vec![scene.namespace.clone()], pause_at: Some(place.into()), ..Run::default() };
         let mut first = Operator::start(control_plane, &run).await;
         scene.provider(json!({})).await;
         scene.awaiting("person", json!({})).await;

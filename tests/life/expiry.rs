@@ -50,7 +50,7 @@ async fn a_verdict_that_ended_while_nobody_watched_is_over_after_the_restart() {
     let control_plane = control_plane().await;
     install(control_plane).await;
     let scene = Scene::bare(control_plane, "expired").await;
-    let run = Run { only: Some(scene.namespace.clone()), ..Run::default() };
+    let run = Run { watch: vec![scene.namespace.clone()], ..Run::default() };
     let first = Operator::start(control_plane, &run).await;
     scene.deliver_to(&first).await;
     scene.provider(json!({ "validity": { "duration": "10s" } })).await;
