@@ -167,6 +167,11 @@ impl Secrets {
         self.cache.forget(namespace, name, Instant::now())
     }
 
+    /// The same at once, for a person who says that it changed.
+    pub fn renew(&self, namespace: &str, name: &str) {
+        self.cache.renew(namespace, name, Instant::now());
+    }
+
     async fn remembered(&self, namespace: &str, name: &str, key: &str, use_: SecretUse) -> Found {
         let timing = self.timing;
         let fresh = |seen: &Seen<Found>| {

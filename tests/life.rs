@@ -1,3 +1,8 @@
-//! The whole life of a verification against a real API server and the simulator: each story with what can go wrong in it.
+//! The whole life of a verification against a real API server and the simulator: one module for each story, with what can go wrong in it.
 
 mod attempts;
+mod cancel;
+mod expiry;
+mod nudge;
+mod purge;
+mod reasons;

@@ -127,6 +127,8 @@ words! {
         AttributeChanged,
         /// The vendor took its approval back.
         Revoked,
+        /// Given up by `cancelled`.
+        Cancelled,
         // The provider and its Secrets.
         /// The referenced OnfidoProvider does not exist.
         ProviderNotFound,
@@ -181,11 +183,13 @@ words! {
         VendorAmbiguous,
         /// The Secret for the SDK token exists and belongs to somebody else.
         SecretConflict,
-        /// The API server does not let the operator create the Secret for the SDK token.
+        /// The API server does not let the operator write the Secret for the SDK token.
         SecretRefused,
+        /// The vendor does not have the run any more.
+        Purged,
         /// The vendor answers something this operator cannot use.
         UnexpectedAnswer,
-        /// The SDK token has expired.
+        /// The verdict, or the SDK token, was valid for a time that is over.
         Expired,
     }
 }

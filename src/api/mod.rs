@@ -8,6 +8,7 @@
 mod attempts;
 mod condition;
 mod duration;
+mod nudge;
 mod provider;
 mod reference;
 mod schema;
@@ -17,6 +18,7 @@ mod verification;
 pub use attempts::*;
 pub use condition::*;
 pub use duration::*;
+pub use nudge::*;
 pub use provider::*;
 pub use reference::*;
 pub use status::*;

@@ -5,7 +5,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Attempts, Condition, SecretKeyRef};
+use super::{Attempts, Condition, Duration, SecretKeyRef};
 
 /// Which account, with which credentials and workflow, for whom, and how its results are read.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -90,6 +90,10 @@ pub struct OnfidoProviderSpec {
     /// When a verification may try again.
     #[serde(default)]
     pub attempts: Attempts,
+
+    /// How long a verdict is valid. Default: for good. A change is for verifications not yet started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validity: Option<Validity>,
 
     /// Stops every call to the vendor for this provider and its verifications until set back to false. Default: false. Deliveries are
     /// still accepted, and acted on afterwards. The vendor cannot pause a run: people can go on meanwhile.
@@ -299,6 +303,16 @@ pub struct RateLimit {
     pub requests_per_minute: u32,
 }
 
+/// How long a verdict is valid.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Validity {
+    /// From the moment the operator saw the final outcome: hours, minutes and seconds, such as 8760h or 1h30m, longer than nothing. Then
+    /// Verified becomes False, reason Expired. The moment stands in the verification's status.verifiedUntil.
+    #[x_kube(validation = Rule::new("duration(self) > duration('0s')").message("validity.duration must be longer than nothing"))]
+    pub duration: Duration,
+}
+
 /// What the operator knows of the account. Until it has looked, Ready is Unknown.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -320,6 +334,11 @@ pub struct OnfidoProviderStatus {
     /// The environment the API token belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub environment: Option<Environment>,
+    /// The last value of the annotation onfido-operator.dev/reconcile-now that was answered by a look at the Secrets and a
+    /// call to the vendor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub reconciled: Option<String>,
     /// What to register with the vendor; none where spec.webhook.management is Disabled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webhook: Option<WebhookStatus>,

@@ -4,7 +4,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ApplicantField, ComparisonField, Condition, Consent, Environment, PastAttempt, Requirement, SecretRef, StandingVerdict};
+use super::{
+    ApplicantField, ComparisonField, Condition, Consent, Duration, Environment, PastAttempt, Requirement, SecretRef, StandingVerdict,
+};
 
 /// What came of the request. Until the operator has looked, the phase is Pending and Ready is Unknown.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -21,7 +23,7 @@ pub struct IdentityVerificationStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// Where the verification is, in one word. Pending: no run yet. AwaitingInput: the vendor waits for the person. Processing: the vendor
-    /// works. InReview: a person reviews. Approved, Declined, Abandoned, Failed: final. Approved alone is not the verdict: that is the
+    /// works. InReview: a person reviews. Approved, Declined, Abandoned, Failed, Cancelled: final. Approved alone is not the verdict: that is the
     /// condition Verified. Programs should rather wait for conditions.
     #[serde(default)]
     pub phase: Phase,
@@ -55,6 +57,14 @@ pub struct IdentityVerificationStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub vendor_status: Option<String>,
+    /// Why the run stands as it does: the plain words of the vendor's workflow, and the kind of a technical failure. A word that is not
+    /// plain, which could hold personal data, stands as unrecognized.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), inner(length(min = 1, max = 64), regex(pattern = r"^[a-z_]+$")))]
+    pub reasons: Vec<String>,
+    /// Purged: the vendor does not have the run any more. The recorded verdict stays, and nothing can take it back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vendor_record: Option<VendorRecord>,
     /// The environment the run lives in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub environment: Option<Environment>,
@@ -76,9 +86,13 @@ pub struct IdentityVerificationStatus {
     /// When the operator saw that the person had finished capturing (submittedAttempt).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub submitted_at: Option<Time>,
-    /// When the operator saw the final outcome.
+    /// When the operator saw the final outcome, or gave the verification up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completed_at: Option<Time>,
+    /// Until when Verified stays True by itself; then it becomes False, reason Expired. Only while Verified is True, and where the provider
+    /// had a validity when the attempt started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verified_until: Option<Time>,
     /// When the operator will look at the vendor again, while it is finding out what became of a request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_check_at: Option<Time>,
@@ -100,10 +114,15 @@ pub struct IdentityVerificationStatus {
     #[schemars(length(max = 16))]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["number"]))]
     pub attempts: Vec<PastAttempt>,
+    /// The last value of the annotation onfido-operator.dev/reconcile-now that was answered by a look at the vendor, or, before a run exists, by
+    /// another try.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub reconciled: Option<String>,
     /// The last webhook delivery that asks to look at the vendor. Written by the webhook endpoint only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notification: Option<Notification>,
-    /// Digests of the deliveries answered last, by a look at the vendor that came after them.
+    /// Digests of the deliveries answered last, by a look at the vendor that came after them, or by none once it is cancelled.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8), inner(length(max = 64)))]
     pub answered_notifications: Vec<String>,
@@ -142,16 +161,25 @@ pub enum Phase {
     Abandoned,
     /// Final: the vendor's workflow ended in an error.
     Failed,
+    /// Final: given up before there was an outcome.
+    Cancelled,
 }
 
 impl Phase {
-    /// Whether the vendor has spoken its last word.
+    /// Whether the vendor has spoken its last word, or is not listened to any more.
     pub fn is_final(self) -> bool {
         match self {
-            Self::Approved | Self::Declined | Self::Abandoned | Self::Failed => true,
+            Self::Approved | Self::Declined | Self::Abandoned | Self::Failed | Self::Cancelled => true,
             Self::Pending | Self::AwaitingInput | Self::Processing | Self::InReview => false,
         }
     }
+}
+
+/// What the vendor still has of a run, where that is not all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum VendorRecord {
+    /// Nothing.
+    Purged,
 }
 
 /// Where the SDK token is.
@@ -176,6 +204,41 @@ pub struct AttributeResult {
     pub result: AttributeVerdict,
     /// Whether it is verified: the run is approved and this attribute is Clear and unchanged since.
     pub verified: bool,
+    /// Why it is not verified; none if it is. NotApproved: the run is not. Changed: the value is not the one that was sent. Mismatch: it
+    /// differs from the document. NotCompared, Unknown: see result. Revoked: the vendor took its approval back. Expired: the verdict was
+    /// valid for a time that is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<AttributeReason>,
+}
+
+/// See [`AttributeResult`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum AttributeReason {
+    /// The run is not approved.
+    NotApproved,
+    /// The value is not the one that was sent.
+    Changed,
+    /// It differs from the document.
+    Mismatch,
+    /// It was not compared.
+    NotCompared,
+    /// The vendor said something this version does not know.
+    Unknown,
+    /// The vendor took its approval back.
+    Revoked,
+    /// The verdict was valid for a time that is over.
+    Expired,
+    /// The verification was given up.
+    Cancelled,
+}
+
+impl AttributeResult {
+    /// Takes back that it is verified, if it is.
+    pub fn no_more(&mut self, reason: AttributeReason) {
+        if std::mem::take(&mut self.verified) {
+            self.reason = Some(reason);
+        }
+    }
 }
 
 /// See [`AttributeResult`].
@@ -239,6 +302,9 @@ pub struct Basis {
     #[serde(rename = "keyID")]
     #[schemars(length(max = 64))]
     pub key_id: String,
+    /// How long a verdict is valid; for good if there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validity: Option<Duration>,
     /// The mapping, with a keyed digest of each value that was sent.
     #[schemars(length(max = 32))]
     pub attributes: Vec<BasisAttribute>,

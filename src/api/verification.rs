@@ -86,6 +86,13 @@ pub struct IdentityVerificationSpec {
     #[x_kube(validation = Rule::new("self >= oldSelf").message("submittedAttempt never decreases"))]
     pub submitted_attempt: i32,
 
+    /// Gives the verification up, for good: no run is started any more, the SDK token is taken out of its Secret, and an outcome that is not
+    /// recorded yet is ignored: Verified becomes False, reason Cancelled. Default: false. The vendor cannot cancel a run: a person who has
+    /// the token can go on, and the run may be billed. A recorded verdict stays. Once true it stays true.
+    #[serde(default)]
+    #[x_kube(validation = Rule::new("self || !oldSelf").message("cancelled stays true: create another IdentityVerification"))]
+    pub cancelled: bool,
+
     /// Stops every call to the vendor for this verification until set back to false. Default: false. The vendor cannot pause a run: the
     /// person can go on meanwhile.
     #[serde(default)]

@@ -20,6 +20,9 @@ use super::{Ctx, Trouble};
 /// A Secret's name may have 253 characters; this much is left for the object's.
 const OBJECT_NAME: usize = 200;
 
+/// The keys that hand something out.
+const HANDED_OUT: [&str; 1] = ["sdk_token"];
+
 /// The Secret's name: the object's, cut, and a digest of its uid, so that two objects of one name never share it.
 pub(super) fn name(object: &IdentityVerification) -> String {
     let digest = Key::of_uid(object.metadata.uid.as_deref().unwrap_or_default()).to_string();
@@ -70,6 +73,31 @@ pub(super) async fn write(
     match api.patch(&name, &PatchParams::default(), &Patch::Merge(patch)).await {
         Ok(_) => Ok(Ok(name)),
         Err(error) => refused(name, error),
+    }
+}
+
+/// Makes sure that the Secret, if it is there and ours, hands nothing out any more. The run it names stays.
+pub(super) async fn empty(ctx: &Ctx, object: &IdentityVerification) -> Result<Result<(), Failure>, Trouble> {
+    let api: Api<Secret> = Api::namespaced(ctx.client.clone(), object.metadata.namespace.as_deref().unwrap_or_default());
+    let name = name(object);
+    let found = match api.get_opt(&name).await {
+        Ok(found) => found,
+        Err(error) => return refused(name, error).map(|refused| refused.map(drop)),
+    };
+    let uid = object.metadata.uid.as_deref().unwrap_or_default();
+    let ours = |found: &Secret| found.metadata.owner_references.iter().flatten().any(|owner| owner.uid == uid);
+    let Some(found) = found.filter(ours) else { return Ok(Ok(())) };
+    if !found.data.iter().flatten().any(|(key, _)| HANDED_OUT.contains(&key.as_str())) {
+        return Ok(Ok(()));
+    }
+    let nothing: serde_json::Map<_, _> = HANDED_OUT.map(|key| (key.to_owned(), serde_json::Value::Null)).into_iter().collect();
+    let patch = serde_json::json!({
+        "metadata": { "uid": found.metadata.uid, "resourceVersion": found.metadata.resource_version },
+        "data": nothing,
+    });
+    match api.patch(&name, &PatchParams::default(), &Patch::Merge(patch)).await {
+        Ok(_) => Ok(Ok(())),
+        Err(error) => refused(name, error).map(|refused| refused.map(drop)),
     }
 }
 

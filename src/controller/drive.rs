@@ -3,7 +3,7 @@
 use std::{num::NonZeroU32, time::Duration};
 
 use jiff::Timestamp;
-use kube::Api;
+use kube::{Api, api::ListParams};
 
 use crate::{
     api::{IdentityVerification, OnfidoProvider},
@@ -16,6 +16,7 @@ use super::{
     Ctx, Trouble, notice, observe,
     perform::{self, Began},
     persist::{self, Persisted},
+    watch,
 };
 
 /// Turns in one pass; a life without faults needs five.
@@ -48,6 +49,23 @@ pub(super) async fn verification(ctx: &Ctx, mut object: IdentityVerification, pr
     }
     let api: Api<IdentityVerification> = Api::namespaced(ctx.client.clone(), object.metadata.namespace.as_deref().unwrap_or_default());
     let mut observed = observe::verification(ctx, &object, provider.as_ref(), Timestamp::now()).await?;
+    if watch::is_reduced(&object) {
+        let plan = plan::verification::plan(&observed, Timestamp::now());
+        if plan.effect.is_none() && plan.status == observed.status {
+            return Ok(End::Planned(plan.wake));
+        }
+        // Something is to be done for a settled object, of which only a part is kept. (`get` is not among the rights.)
+        let only = ListParams::default().fields(&format!("metadata.name={}", object.metadata.name.as_deref().unwrap_or_default()));
+        let found = api.list(&only).await.map_err(Trouble::kube("read the verification"))?;
+        let Some(whole) = found.items.into_iter().find(|whole| whole.metadata.uid.as_deref() == Some(&uid)) else {
+            return Ok(End::Planned(Wake::OnChange)); // gone
+        };
+        object = whole;
+        observed = observe::verification(ctx, &object, provider.as_ref(), Timestamp::now()).await?;
+    }
+    if let Some(provider) = provider.as_ref().filter(|_| observed.is_asked()) {
+        ctx.vendors.renew(provider); // somebody may have repaired just that
+    }
     for _ in 0..TURNS {
         let began = Began::now();
         let plan = plan::verification::plan(&observed, Timestamp::now());

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use kube::Resource;
 
 use crate::{
-    api::{IdentityVerification, IdentityVerificationStatus},
+    api::{self, IdentityVerification, IdentityVerificationStatus},
     plan,
 };
 
@@ -56,6 +56,7 @@ pub(super) struct Occasion {
     generation: Option<i64>,
     deleting: bool,
     notification: Option<String>,
+    asked: Option<String>,
     provider: Option<String>,
 }
 
@@ -66,6 +67,7 @@ impl Occasion {
             generation: object.metadata.generation,
             deleting: object.metadata.deletion_timestamp.is_some(),
             notification: notification.map(|notification| notification.digest.clone()),
+            asked: api::asked(object.metadata.annotations.as_ref()).map(str::to_owned),
             provider: provider_version,
         }
     }

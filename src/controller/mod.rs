@@ -164,12 +164,9 @@ fn dependents(
     let refers = |verification: &IdentityVerification| {
         let reference = &verification.spec.provider_ref;
         let namespace = reference.namespace.as_ref().or(verification.metadata.namespace.as_ref());
-        let asked = |attempt: i32| attempt < verification.spec.attempt;
-        let waits = verification
-            .status
-            .as_ref()
-            .is_none_or(|status| !status.phase.is_final() || status.is_rung() || status.attempt.is_some_and(asked));
-        waits && Some(&reference.name) == provider.metadata.name.as_ref() && namespace == provider.metadata.namespace.as_ref()
+        !watch::is_reduced(verification)
+            && Some(&reference.name) == provider.metadata.name.as_ref()
+            && namespace == provider.metadata.namespace.as_ref()
     };
     let found = stored.state_filter(|object| object.0.as_ref().is_ok_and(refers));
     found.iter().map(|object| ObjectRef::from_obj(object.as_ref())).collect()

@@ -9,7 +9,7 @@ use kube::{
 use rand::RngExt;
 
 use crate::{
-    api::{ConditionStatus, ConditionType, Environment, IdentityVerification, NamespacesFrom, OnfidoProvider, find_condition},
+    api::{self, ConditionStatus, ConditionType, Environment, IdentityVerification, NamespacesFrom, OnfidoProvider, find_condition},
     key::Key,
     plan::{Facts, Observed, Provider},
 };
@@ -40,6 +40,7 @@ pub(super) async fn verification(
         namespace: object.metadata.namespace.clone().unwrap_or_default(),
         generation: object.metadata.generation.unwrap_or_default(),
         created_at: object.metadata.creation_timestamp.as_ref().map_or(now, |created| created.0),
+        asked: api::asked(object.metadata.annotations.as_ref()).map(str::to_owned),
         deleting: object.metadata.deletion_timestamp.is_some(),
         spec: object.spec.clone(),
         provider: match provider {

@@ -25,7 +25,7 @@ pub(super) fn calls(effect: &Effect) -> usize {
         Effect::LookForRun { .. } => 3, // the applicant, known or new; a page; the run
         Effect::CreateApplicant { .. } | Effect::UpdateApplicant { .. } => 2, // and the run's
         Effect::StartRun { .. } | Effect::ReadRun { .. } => 1,
-        Effect::ReadAttributes { .. } | Effect::WriteCaptureSecret { .. } => 0,
+        Effect::ReadAttributes { .. } | Effect::WriteCaptureSecret { .. } | Effect::EmptyCaptureSecret => 0,
     }
 }
 
@@ -65,6 +65,7 @@ pub(super) async fn effect(
 ) -> Result<Outcome, Trouble> {
     match effect {
         Effect::ReadAttributes { names } => return Ok(attributes::read(ctx, object, names).await?.map(Receipt::Attributes)),
+        Effect::EmptyCaptureSecret => return Ok(capture::empty(ctx, object).await?.map(|()| Receipt::CaptureSecretEmptied)),
         Effect::WriteCaptureSecret { run, token, restore } => {
             let write = || capture::write(ctx, object, run, token, *restore);
             // A run that is on record can wait for its Secret; one that is not is recorded soon, with or without.
@@ -124,7 +125,7 @@ async fn call(ctx: &Ctx, vendor: &Vendor, effect: &Effect, permits: &mut Vec<Per
         }
         Effect::ReadRun { run, applicant } => read_run(ctx, vendor, run, applicant.as_ref(), permit()?).await,
         Effect::LookForRun { applicant, tag, of_any } => look(ctx, vendor, applicant.as_ref(), tag, *of_any, permit).await,
-        Effect::ReadAttributes { .. } | Effect::WriteCaptureSecret { .. } => Err(Failure::TooLate), // call nobody; performed above
+        Effect::ReadAttributes { .. } | Effect::WriteCaptureSecret { .. } | Effect::EmptyCaptureSecret => Err(Failure::TooLate), // call nobody; performed above
     }
 }
 
@@ -134,16 +135,21 @@ async fn read_run(ctx: &Ctx, vendor: &Vendor, run: &WorkflowRunId, applicant: Op
         Ok(run) => return Ok(Receipt::RunRead(Box::new(run))),
         Err(error) => error,
     };
-    if !matches!(error, VendorError::NotFound | VendorError::Gone) {
-        return Err(get_failure(error));
+    match error {
+        VendorError::Gone => return Err(Failure::RunPurged),
+        VendorError::NotFound => {}
+        error => return Err(get_failure(error)),
     }
-    // Another account, or reads that lag behind writes?
-    if let (Some(applicant), Ok(permit)) = (applicant, vendor.client.try_acquire(Class::Poll))
-        && !knows(ctx, vendor, applicant, permit).await?
-    {
-        return Err(Failure::AccountChanged);
+    // Purged, another account's, or reads that lag behind writes?
+    let (Some(applicant), Ok(permit)) = (applicant, vendor.client.try_acquire(Class::Poll)) else {
+        return Err(Failure::UnexpectedAnswer { what: "it does not know the run" });
+    };
+    let answer = vendor.client.get_applicant(permit, applicant).await;
+    match counted(ctx, Operation::GetApplicant, answer) {
+        Ok(_) | Err(VendorError::Gone) => Err(Failure::RunPurged),
+        Err(VendorError::NotFound) => Err(Failure::AccountChanged),
+        Err(error) => Err(get_failure(error)),
     }
-    Err(Failure::UnexpectedAnswer { what: "it does not know the run" })
 }
 
 async fn look(

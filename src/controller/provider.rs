@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use kube::{Api, runtime::controller::Action};
 
 use crate::{
-    api::{OnfidoProvider, SecretUse},
+    api::{self, OnfidoProvider, SecretUse},
     metrics::{VendorOperation, VendorOutcome},
     onfido::{error::VendorError, limiter::Class, secret::WebhookToken},
     plan::{
@@ -63,10 +63,11 @@ pub(super) fn on_error(object: Arc<Stored<OnfidoProvider>>, trouble: &Trouble, c
 async fn drive(ctx: &Ctx, object: OnfidoProvider) -> Result<Wake, Trouble> {
     let namespace = object.metadata.namespace.clone().unwrap_or_default();
     let uid = object.metadata.uid.clone().unwrap_or_default();
-    let api: Api<OnfidoProvider> = Api::namespaced(ctx.client.clone(), &namespace);
+    let providers: Api<OnfidoProvider> = Api::namespaced(ctx.client.clone(), &namespace);
     let name = object.metadata.name.clone().unwrap_or_default();
     let mut observed = Observed {
         generation: object.metadata.generation.unwrap_or_default(),
+        asked: api::asked(object.metadata.annotations.as_ref()).map(str::to_owned),
         spec: object.spec.clone(),
         status: object.status.clone().unwrap_or_default(),
         webhook_url: format!("{}{}", ctx.settings.webhook_public_url, crate::webhook::path(&namespace, &name)),
@@ -75,11 +76,17 @@ async fn drive(ctx: &Ctx, object: OnfidoProvider) -> Result<Wake, Trouble> {
         facts: Facts::default(),
         timing: ctx.timing().clone(),
     };
+    if observed.is_asked() {
+        ctx.vendors.renew(&object);
+        for reference in &object.spec.webhook.token_secret_refs {
+            ctx.secrets.renew(&namespace, &reference.name);
+        }
+    }
     let mut vendor: Option<Vendor> = None;
     for _ in 0..TURNS {
         let plan = plan(&observed, Timestamp::now());
         let recorded = object.status.as_ref().map(|_| &observed.status);
-        if persist::status(&api, &object, recorded, &plan.status, &plan.fence).await? == Persisted::Stale {
+        if persist::status(&providers, &object, recorded, &plan.status, &plan.fence).await? == Persisted::Stale {
             return Ok(Wake::Backoff);
         }
         observed.status = plan.status;

@@ -101,6 +101,12 @@ impl Vendors {
         self.secrets.forget(namespace, &provider.spec.credentials.api_token_secret_ref.name);
     }
 
+    /// Somebody says that the credentials changed: read them again now.
+    pub(super) fn renew(&self, provider: &OnfidoProvider) {
+        let namespace = provider.metadata.namespace.as_deref().unwrap_or_default();
+        self.secrets.renew(namespace, &provider.spec.credentials.api_token_secret_ref.name);
+    }
+
     fn endpoint(&self, region: Region) -> Endpoint {
         let overridden = self.endpoints.iter().rev().find(|(of, _)| *of == region).map(|(_, endpoint)| endpoint.clone());
         overridden.unwrap_or_else(|| {

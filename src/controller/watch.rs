@@ -23,7 +23,7 @@ use rand::RngExt;
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
-use crate::api::{IdentityVerification, OnfidoProvider};
+use crate::api::{self, IdentityVerification, OnfidoProvider, RECONCILE_NOW};
 
 use super::{Stored, trouble};
 use merge::Merge;
@@ -74,11 +74,13 @@ impl Kept for IdentityVerification {
     /// to them.
     fn reduce(&mut self) {
         self.metadata.managed_fields = None;
-        self.metadata.annotations = None;
-        let Some(status) = &mut self.status else { return };
-        let acknowledged = status.observed_generation == self.metadata.generation;
-        let asked = status.attempt.is_some_and(|attempt| attempt < self.spec.attempt);
-        if status.phase.is_final() && acknowledged && !asked && !status.is_rung() && self.metadata.deletion_timestamp.is_none() {
+        // Of annotations only the one that asks for a look.
+        let asked = api::asked(self.metadata.annotations.as_ref()).map(|token| (RECONCILE_NOW.to_owned(), token.to_owned()));
+        self.metadata.annotations = asked.map(|annotation| [annotation].into());
+        if !is_reduced(self) {
+            return;
+        }
+        if let Some(status) = &mut self.status {
             self.metadata.labels = None;
             self.spec.attributes = None;
             self.spec.attributes_from = None;
@@ -91,6 +93,16 @@ impl Kept for IdentityVerification {
             status.former_applicant_ids = vec![];
         }
     }
+}
+
+/// Whether only a part of this object is kept: who finds something to do must get the whole.
+pub(super) fn is_reduced(object: &IdentityVerification) -> bool {
+    let Some(status) = &object.status else { return false };
+    let acknowledged = status.observed_generation == object.metadata.generation;
+    let asked = api::asked(object.metadata.annotations.as_ref()).is_some_and(|token| status.reconciled.as_deref() != Some(token));
+    let another = status.attempt.is_some_and(|attempt| attempt < object.spec.attempt);
+    let idle = !status.is_rung() && !asked && !another;
+    status.phase.is_final() && acknowledged && idle && object.metadata.deletion_timestamp.is_none()
 }
 
 /// What changes among the objects of one kind in these namespaces, all of them if none is given, after it went into the store. `filled`

@@ -25,7 +25,7 @@ const HISTORY: usize = 16;
 pub(super) fn is_asked_for(o: &Observed) -> bool {
     let status = &o.status;
     let over = status.phase.is_final() || in_review(status) || ambiguous(status);
-    status.attempt.is_some_and(|attempt| o.spec.attempt > attempt) && over && !o.facts.has_called()
+    status.attempt.is_some_and(|attempt| o.spec.attempt > attempt) && over && !o.spec.cancelled && !o.facts.has_called()
 }
 
 fn in_review(status: &IdentityVerificationStatus) -> bool {
@@ -149,6 +149,8 @@ fn anew(o: &Observed) -> IdentityVerificationStatus {
         workflow_run_id: _,
         workflow_version_id: _,
         vendor_status: _,
+        reasons: _,
+        vendor_record: _,
         environment,
         dashboard_url: _,
         capture: _,
@@ -156,12 +158,14 @@ fn anew(o: &Observed) -> IdentityVerificationStatus {
         started_at: _,
         submitted_at: _,
         completed_at: _,
+        verified_until,
         next_check_at: _,
         operation: _,
         basis, // tells what the applicant was sent
         standing_verdict: _,
         last_verified_attempt,
         mut attempts,
+        reconciled,
         notification,
         answered_notifications,
     } = o.status.clone();
@@ -176,10 +180,12 @@ fn anew(o: &Observed) -> IdentityVerificationStatus {
         former_applicant_ids,
         environment,
         attributes,
+        verified_until,
         basis,
         standing_verdict,
         last_verified_attempt,
         attempts,
+        reconciled,
         notification,
         answered_notifications,
         ..IdentityVerificationStatus::default()

@@ -3,7 +3,9 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use crate::api::{Condition, ConditionStatus as Status, ConditionType as Type, IdentityVerificationStatus, Phase, Reason, find_condition};
+use crate::api::{
+    Condition, ConditionStatus as Status, ConditionType as Type, IdentityVerificationStatus, Phase, Reason, VendorRecord, find_condition,
+};
 
 use super::Failure;
 
@@ -173,8 +175,14 @@ fn unknown(message: &str) -> Says {
     (Status::Unknown, Reason::Pending, message.into())
 }
 
+/// Whether it was cancelled and no run was ever started.
+fn given_up(status: &IdentityVerificationStatus) -> bool {
+    status.phase == Phase::Cancelled && status.workflow_run_id.is_none()
+}
+
 fn accepted(status: &IdentityVerificationStatus) -> Says {
     match status.basis {
+        _ if given_up(status) => (Status::False, Reason::Cancelled, "cancelled before a run was started".into()),
         Some(_) => (Status::True, Reason::Resolved, "provider and attributes resolved".into()),
         None => unknown("not looked at"),
     }
@@ -186,12 +194,14 @@ fn submitted(status: &IdentityVerificationStatus) -> Says {
         (None, Some(operation)) if operation.looks > 0 || operation.tries > 0 => {
             (Status::False, Reason::Recovering, "a request's fate is not known; the operator is finding out".into())
         }
+        (None, _) if given_up(status) => (Status::False, Reason::Cancelled, "no run was started, and none will be".into()),
         (None, _) => unknown("the run does not exist"),
     }
 }
 
 fn capture_ready(status: &IdentityVerificationStatus, now: Timestamp) -> Says {
     match (status.phase, &status.capture) {
+        (Phase::AwaitingInput, _) if purged(status) => (Status::False, Reason::Purged, "the vendor does not have the run any more".into()),
         (Phase::AwaitingInput, Some(capture)) if capture.expires_at.as_ref().is_some_and(|t| t.0 <= now) => {
             (Status::False, Reason::Expired, "the SDK token has expired; the person cannot capture any more".into())
         }
@@ -200,17 +210,27 @@ fn capture_ready(status: &IdentityVerificationStatus, now: Timestamp) -> Says {
         }
         (Phase::AwaitingInput, None) => (Status::False, Reason::UnexpectedAnswer, "no SDK token of this run is in a Secret".into()),
         (Phase::Pending, _) => (Status::False, Reason::Pending, "the run does not exist".into()),
+        (Phase::Cancelled, _) => (Status::False, Reason::Cancelled, "cancelled; the SDK token is handed out no more".into()),
         _ => (Status::False, Reason::CaptureFinished, "the vendor does not wait for the person any more".into()),
     }
+}
+
+fn purged(status: &IdentityVerificationStatus) -> bool {
+    status.vendor_record == Some(VendorRecord::Purged)
 }
 
 fn completed(status: &IdentityVerificationStatus) -> Says {
     let open = |reason, message: &str| (Status::False, reason, message.to_owned());
     match status.phase {
         Phase::Pending => open(Reason::Pending, "the run does not exist"),
+        _ if purged(status) && !status.phase.is_final() => open(Reason::Purged, "the vendor does not have the run any more"),
         Phase::AwaitingInput => open(Reason::AwaitingInput, "the vendor waits for the person"),
         Phase::Processing => open(Reason::Processing, "the vendor works on it"),
         Phase::InReview => open(Reason::InReview, "a person reviews it"),
+        Phase::Cancelled => (Status::True, Reason::Cancelled, "cancelled; nothing more is waited for".into()),
+        _ if purged(status) => {
+            (Status::True, Reason::OutcomeReported, "the vendor reported a final outcome, and does not have the run any more".into())
+        }
         Phase::Approved | Phase::Declined | Phase::Abandoned | Phase::Failed => {
             (Status::True, Reason::OutcomeReported, "the vendor reported a final outcome".into())
         }
@@ -220,6 +240,8 @@ fn completed(status: &IdentityVerificationStatus) -> Says {
 fn ready(status: &IdentityVerificationStatus) -> Says {
     match status.workflow_run_id {
         Some(_) => (Status::True, Reason::Started, "the run exists at the vendor; read Verified for the verdict".into()),
+        // What is asked for is that nothing more happens: so it is, and nobody who deploys it waits in vain.
+        None if given_up(status) => (Status::True, Reason::Cancelled, "given up, as asked for".into()),
         None => (Status::False, Reason::Pending, "the run does not exist".into()),
     }
 }

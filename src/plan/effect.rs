@@ -56,6 +56,8 @@ pub enum Effect {
         /// Whether the Secret should already be there.
         restore: bool,
     },
+    /// Take the token out of the Secret, if the Secret is there and ours.
+    EmptyCaptureSecret,
     /// Read the run: the only source of truth.
     ReadRun {
         /// The run.
@@ -75,6 +77,7 @@ impl Effect {
             Self::UpdateApplicant { .. } => "UpdateApplicant",
             Self::StartRun { .. } => "StartRun",
             Self::WriteCaptureSecret { .. } => "WriteCaptureSecret",
+            Self::EmptyCaptureSecret => "EmptyCaptureSecret",
             Self::ReadRun { .. } => "ReadRun",
         }
     }
@@ -83,7 +86,7 @@ impl Effect {
     pub fn is_start(&self) -> bool {
         match self {
             Self::CreateApplicant { .. } | Self::UpdateApplicant { .. } | Self::StartRun { .. } | Self::LookForRun { .. } => true,
-            Self::ReadRun { .. } | Self::ReadAttributes { .. } | Self::WriteCaptureSecret { .. } => false,
+            Self::ReadRun { .. } | Self::ReadAttributes { .. } | Self::WriteCaptureSecret { .. } | Self::EmptyCaptureSecret => false,
         }
     }
 
@@ -108,6 +111,8 @@ pub enum Receipt {
     RunStarted(Box<WorkflowRun>),
     /// Of [`Effect::WriteCaptureSecret`]: the Secret's name.
     CaptureSecretWritten(String),
+    /// Of [`Effect::EmptyCaptureSecret`].
+    CaptureSecretEmptied,
     /// Of [`Effect::ReadRun`].
     RunRead(Box<WorkflowRun>),
 }

@@ -34,6 +34,7 @@ pub enum Failure {
     TooLate,
     Ambiguous,
     AccountChanged,
+    RunPurged,
     UnexpectedAnswer { what: &'static str },
     SecretConflict { name: String },
     SecretRefused { name: String },
@@ -65,6 +66,8 @@ pub enum Retry {
     Backoff,
     /// After some minutes: what heals it is elsewhere and gives no sign.
     Slowly,
+    /// After an hour: hardly anything will heal it.
+    Rarely,
     /// When the vendor says, if it says; otherwise after the backoff.
     AsTold(Option<Duration>),
     /// At this time, or when something changes.
@@ -193,6 +196,9 @@ impl Failure {
                 true,
                 "put back a token of the account that knows this applicant, or create a new verification",
             ),
+            Self::RunPurged => {
+                rule(C::Submitted, R::Purged, Retry::Rarely, true, "create a new verification; the vendor keeps nothing of this run")
+            }
             Self::UnexpectedAnswer { .. } => rule(
                 C::Submitted,
                 R::UnexpectedAnswer,
@@ -253,8 +259,9 @@ impl Failure {
             Self::TooLate => "the request was not sent in time and is made anew".into(),
             Self::Ambiguous => "it is not known whether the vendor carried out the request".into(),
             Self::AccountChanged => "the credentials belong to an account that does not know this applicant or run".into(),
+            Self::RunPurged => "the vendor does not have the run any more".into(),
             Self::UnexpectedAnswer { what } => format!("the vendor's answer cannot be used: {what}"),
-            Self::SecretRefused { name } => format!("the API server does not let the operator create Secret {name}"),
+            Self::SecretRefused { name } => format!("the API server does not let the operator write Secret {name}"),
             Self::SecretConflict { name } => format!("Secret {name} exists and is not owned by this object"),
         }
     }
@@ -290,6 +297,7 @@ impl Failure {
             Self::TooLate,
             Self::Ambiguous,
             Self::AccountChanged,
+            Self::RunPurged,
             Self::UnexpectedAnswer { what: "the run belongs to another applicant" },
             Self::SecretConflict { name: name.clone() },
             Self::SecretRefused { name },
@@ -306,6 +314,7 @@ pub fn troubleshooting() -> String {
             Retry::OnChange => "when something changes",
             Retry::Backoff => "from 1 s on, up to 5 min",
             Retry::Slowly => "every 5 min, or when something changes",
+            Retry::Rarely => "every hour, or when something changes",
             Retry::AsTold(_) => "when the vendor says",
             Retry::At(_) => "at that time, or when something changes",
         };

@@ -5,8 +5,10 @@
 
 mod applicant;
 mod attempt;
+mod cancel;
 mod conditions;
 mod effect;
+mod expiry;
 mod failure;
 mod observed;
 mod open;

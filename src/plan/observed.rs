@@ -26,6 +26,8 @@ pub struct Observed {
     pub created_at: Timestamp,
     /// Whether the object is being deleted.
     pub deleting: bool,
+    /// The token by which a person asks for a look now.
+    pub asked: Option<String>,
     /// What is asked for.
     pub spec: IdentityVerificationSpec,
     /// What is recorded.
@@ -90,6 +92,8 @@ pub struct Facts {
     pub started: Option<Result<Box<WorkflowRun>, Failure>>,
     /// The Secret's name, or why there is none.
     pub capture: Option<Result<String, Failure>>,
+    /// Whether the token was taken out of the Secret, or why not.
+    pub emptied: Option<Result<(), Failure>>,
     /// The run as it is now.
     pub run: Option<Result<Box<WorkflowRun>, Failure>>,
     /// The run of the verdict that stands while a newer attempt is under way, as it is now.
@@ -136,6 +140,11 @@ impl Observed {
         self.key.tag(self.attempt())
     }
 
+    /// Whether a person has asked for a look that has not come yet.
+    pub fn is_asked(&self) -> bool {
+        self.asked.is_some() && self.asked != self.status.reconciled
+    }
+
     /// Adds what came of an effect.
     pub fn absorb(&mut self, effect: &Effect, outcome: Result<Receipt, Failure>) {
         let standing = self.status.standing_verdict.as_ref().map(|standing| standing.workflow_run_id.as_str());
@@ -153,6 +162,7 @@ impl Observed {
             (_, Ok(Receipt::RunStarted(run))) => facts.started = Some(Ok(run)),
             (_, Ok(Receipt::CaptureSecretWritten(name))) => facts.capture = Some(Ok(name)),
             (_, Ok(Receipt::RunRead(run))) => *run_read = Some(Ok(run)),
+            (_, Ok(Receipt::CaptureSecretEmptied)) => facts.emptied = Some(Ok(())),
             (Effect::ReadAttributes { .. }, Err(failure)) => facts.attributes = Some(Err(failure)),
             (Effect::LookForRun { .. }, Err(failure)) => facts.looked = Some(Err(failure)),
             (Effect::CreateApplicant { .. }, Err(failure)) => facts.applicant = Some(Err(failure)),
@@ -160,6 +170,7 @@ impl Observed {
             (Effect::StartRun { .. }, Err(failure)) => facts.started = Some(Err(failure)),
             (Effect::WriteCaptureSecret { .. }, Err(failure)) => facts.capture = Some(Err(failure)),
             (Effect::ReadRun { .. }, Err(failure)) => *run_read = Some(Err(failure)),
+            (Effect::EmptyCaptureSecret, Err(failure)) => facts.emptied = Some(Err(failure)),
         }
     }
 }

@@ -4,20 +4,21 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::{
-    api::{CaptureStatus, ConditionStatus, ConditionType, IdentityVerificationStatus, Phase, Reason, SecretRef},
+    api::{CaptureStatus, ConditionStatus, ConditionType, IdentityVerificationStatus, Phase, Reason, SecretRef, VendorRecord},
     onfido::model::WorkflowRun,
 };
 
 use super::{
-    Effect, Notice, NoticeKind, Observed, VerificationPlan, Wake, conditions,
-    schedule::{Pace, after, next_look, past},
-    turn::{halted, names_of, noted, nothing, notice_of, perform, read_run, refused, submission_noted, suspended},
+    Effect, Failure, Notice, NoticeKind, Observed, VerificationPlan, Wake, conditions, expiry,
+    schedule::{Pace, after, between, next_look, past},
+    turn::{answered, halted, names_of, noted, nothing, notice_of, perform, read_run, refused, submission_noted, suspended},
     verdict,
 };
 
 /// The run is open: look when it is time or when the vendor rings, and believe only what is read.
 pub(super) fn running(o: &Observed, now: Timestamp) -> VerificationPlan {
     match &o.facts.run {
+        Some(Err(Failure::RunPurged)) => purged(o, now),
         Some(Err(failure)) => refused(o, now, failure),
         Some(Ok(run)) => match verdict::is_ours(run, &o.status, &o.tag()) {
             Err(failure) => refused(o, now, &failure),
@@ -27,12 +28,25 @@ pub(super) fn running(o: &Observed, now: Timestamp) -> VerificationPlan {
             },
         },
         None if halted(o) => suspended(o, now),
-        None if o.status.unanswered().is_some() || due(o, &o.status, now) <= now => match read_run(o) {
+        None if o.status.unanswered().is_some() || o.is_asked() || due(o, &o.status, now) <= now => match read_run(o) {
             Ok(effect) => perform(o, effect),
             Err(failure) => refused(o, now, &failure),
         },
         None => acknowledged(o, now, due(o, &o.status, now)),
     }
+}
+
+/// The vendor does not have the run any more: no outcome will come. Should it be there again one day, the hourly look sees it. A run that
+/// was just started may be one that reads do not show yet.
+fn purged(o: &Observed, now: Timestamp) -> VerificationPlan {
+    if o.status.started_at.as_ref().is_some_and(|began| between(began.0, now) < o.timing.slow_retry) {
+        return refused(o, now, &Failure::UnexpectedAnswer { what: "it does not know the run" });
+    }
+    let mut found = o.clone();
+    found.status.vendor_record = Some(VendorRecord::Purged);
+    let mut plan = refused(&found, now, &Failure::RunPurged);
+    answered(o, &mut plan.status);
+    plan
 }
 
 /// The vendor still works, or waits: note what it says.
@@ -65,6 +79,7 @@ pub(super) fn outcome(o: &Observed, now: Timestamp, run: &WorkflowRun, phase: Ph
     plan.status.attributes = results;
     plan.status.completed_at = Some(Time(now));
     plan.status.standing_verdict = None; // this one takes its place
+    let verified = expiry::bounded(&mut plan.status, now, verified, false);
     if verified.0 == ConditionStatus::True {
         plan.status.last_verified_attempt = Some(o.attempt());
     } else if matches!(conditions::recorded(&o.status, ConditionType::Verified), Some((ConditionStatus::True, _, _))) {
@@ -133,7 +148,7 @@ fn due_since(o: &Observed, status: &IdentityVerificationStatus, now: Timestamp, 
 fn troubled(status: &IdentityVerificationStatus) -> bool {
     use Reason as R;
     let reason = |type_| conditions::recorded(status, type_).map(|(_, reason, _)| reason);
-    let usual = [R::Pending, R::AwaitingInput, R::Processing, R::InReview, R::OutcomeReported, R::Suspended];
+    let usual = [R::Pending, R::AwaitingInput, R::Processing, R::InReview, R::OutcomeReported, R::Suspended, R::Purged];
     reason(ConditionType::Completed).is_some_and(|reason| !usual.contains(&reason))
         || matches!(reason(ConditionType::CaptureReady), Some(R::SecretConflict | R::SecretRefused | R::UnexpectedAnswer))
 }

@@ -18,6 +18,8 @@ use super::{
 pub struct Observed {
     /// Of the spec.
     pub generation: i64,
+    /// The token by which a person asks for a look now.
+    pub asked: Option<String>,
     /// What is asked for.
     pub spec: OnfidoProviderSpec,
     /// What is recorded.
@@ -45,6 +47,13 @@ pub struct Facts {
     pub probe: Option<Result<(), Failure>>,
 }
 
+impl Observed {
+    /// Whether a person has asked for a look that has not come yet.
+    pub fn is_asked(&self) -> bool {
+        self.asked.is_some() && self.asked != self.status.reconciled
+    }
+}
+
 /// One thing to do for a provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
@@ -65,7 +74,7 @@ pub fn plan(o: &Observed, now: Timestamp) -> ProviderPlan {
     }
     match (credentials, &o.facts.probe) {
         (Err(failure), _) => say(o, now, bad(failure), webhook_ready(o, webhook), Wake::Backoff),
-        (Ok(_), None) if past(o.last_probe, now).is_none_or(|probe| after(probe, o.timing.probe) <= now) || !probed(o) => {
+        (Ok(_), None) if past(o.last_probe, now).is_none_or(|probe| after(probe, o.timing.probe) <= now) || !probed(o) || o.is_asked() => {
             perform(o, Effect::Probe)
         }
         (Ok(_), None) => say(o, now, recorded_credentials(o), webhook_ready(o, webhook), reread(o, now, webhook)),
@@ -145,6 +154,15 @@ fn say(o: &Observed, now: Timestamp, credentials: Says, webhook: Says, wake: Wak
         WebhookManagement::Manual => Some(WebhookStatus { url: o.webhook_url.clone() }),
         WebhookManagement::Disabled => None,
     };
+    // Tried again, with the Secrets read anew: what came of it is in the conditions.
+    let tried = match (&o.facts.credentials, &o.facts.probe) {
+        (Some(Err(_)), _) => true,
+        (_, Some(probe)) => !matches!(probe, Err(Failure::RateLimited { .. })), // its turn comes
+        (_, None) => false,
+    };
+    if o.asked.is_some() && tried && !o.spec.suspend {
+        status.reconciled.clone_from(&o.asked);
+    }
     status.observed_generation = Some(o.generation);
     for (type_, says) in [(Type::CredentialsValid, credentials), (Type::WebhookReady, webhook), (Type::Ready, ready)] {
         set(&mut status.conditions, type_, says, o.generation, now);

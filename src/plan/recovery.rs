@@ -10,7 +10,7 @@ use crate::{
 };
 
 use super::{
-    Failure, Fence, Looked, Notice, NoticeKind, Observed, VerificationPlan, Wake, applicant, conditions,
+    Failure, Fence, Looked, Notice, NoticeKind, Observed, VerificationPlan, Wake, applicant, cancel, conditions,
     request::{Accepted, acceptable, willing},
     schedule::{after, between},
     start::{adopt, beside, intend_applicant, oldest, start_run, started},
@@ -97,6 +97,9 @@ pub(super) fn in_doubt(o: &Observed, now: Timestamp, operation: &Operation) -> V
 
 /// Whether the applicant exists cannot be found out: create one again, ever more rarely, and report that another may exist.
 fn applicant_in_doubt(o: &Observed, now: Timestamp, operation: &Operation) -> VerificationPlan {
+    if o.spec.cancelled {
+        return orphaned(o, now, operation);
+    }
     let due = next_applicant(o, now, operation);
     if due > now {
         return waiting(o, now, due);
@@ -114,7 +117,12 @@ fn applicant_in_doubt(o: &Observed, now: Timestamp, operation: &Operation) -> Ve
         Some(Ok(_)) => {}
     }
     let mut plan = intend_applicant(o, now, accepted, operation.tries + 1);
-    plan.notices.push(Notice {
+    plan.notices.push(possible_orphan(o, operation));
+    plan
+}
+
+fn possible_orphan(o: &Observed, operation: &Operation) -> Notice {
+    Notice {
         kind: NoticeKind::PossibleOrphanApplicant,
         message: format!(
             "an applicant may exist at the vendor that nothing refers to: created between {} and {}, customer key {}",
@@ -122,8 +130,21 @@ fn applicant_in_doubt(o: &Observed, now: Timestamp, operation: &Operation) -> Ve
             after(operation.started_at.0, o.timing.doubt()),
             o.tag()
         ),
-    });
-    plan
+    }
+}
+
+/// The same where the verification is given up: nothing is created again, and a run that is found nevertheless is paid for and known.
+fn orphaned(o: &Observed, now: Timestamp, operation: &Operation) -> VerificationPlan {
+    match &o.facts.looked {
+        None => perform(o, look(o, false)),
+        Some(Err(failure)) => refused(o, now, failure),
+        Some(Ok(looked)) if !looked.runs.is_empty() => adopt(o, now, looked, o.status.basis.clone()),
+        Some(Ok(_)) => {
+            let mut plan = cancel::without_a_run(o, now, Some(Fence::Operation(operation.nonce.clone())));
+            plan.notices.push(possible_orphan(o, operation));
+            plan
+        }
+    }
 }
 
 /// When an applicant of unknown fate is created, or sent its data, again.
@@ -144,7 +165,10 @@ fn began(o: &Observed, now: Timestamp, operation: &Operation) -> Timestamp {
 /// Whether the run exists can be found out: by its tag, in the account that knows the applicant.
 fn run_in_doubt(o: &Observed, now: Timestamp, operation: &Operation) -> VerificationPlan {
     match &o.facts.looked {
+        None if o.is_asked() => perform(o, look(o, false)),
         None => match &o.status.next_check_at {
+            // The next one would only precede another try, and there will be none.
+            Some(_) if o.spec.cancelled && operation.looks >= LOOKS_BEFORE_ABSENT => perform(o, look(o, false)),
             Some(due) if due.0 > now && due.0 <= after(now, o.timing.longest()) => waiting(o, now, due.0),
             _ => perform(o, look(o, false)),
         },
@@ -160,6 +184,9 @@ fn absent(o: &Observed, now: Timestamp, operation: &Operation) -> VerificationPl
     let absent_since = operation.absent_since.clone().filter(|since| since.0 <= now).unwrap_or(Time(now));
     let looks = operation.looks.saturating_add(1);
     let believed = looks >= LOOKS_BEFORE_ABSENT && between(absent_since.0, now) >= o.timing.absence;
+    if believed && o.spec.cancelled {
+        return cancel::without_a_run(o, now, Some(Fence::Operation(operation.nonce.clone())));
+    }
     let next_try = o.timing.tries.get(operation.tries as usize).map(|wait| after(began(o, now, operation), *wait));
     match next_try {
         Some(due) if believed && due <= now => return try_again(o, now, operation),

@@ -63,6 +63,7 @@ pub(super) fn acceptable(o: &Observed) -> Result<Accepted, Failure> {
         workflow_id: spec.workflow_id.to_ascii_lowercase(),
         data_comparison_path: spec.results.data_comparison_path.clone(),
         key_id: attributes.key_id.clone(),
+        validity: spec.validity.as_ref().map(|validity| validity.duration.clone()),
         attributes: vec![],
         consents: o.spec.consents.clone().unwrap_or_default(),
     };

@@ -1,22 +1,23 @@
-//! The rows of a recorded outcome. It changes only for the worse.
+//! The rows of a recorded outcome. It changes only for the worse. That a verdict ends by itself is in `expiry`.
 
 use jiff::Timestamp;
 
 use crate::{
-    api::{AttributeResult, AttributeVerdict, Basis, ConditionStatus, ConditionType, Phase, Reason},
+    api::{AttributeReason, AttributeResult, AttributeVerdict, Basis, ConditionStatus, ConditionType, Phase, Reason, VendorRecord},
     onfido::model::WorkflowRun,
 };
 
 use super::{
-    Attributes, Effect, Notice, NoticeKind, Observed, Plan, VerificationPlan, conditions,
-    turn::{halted, names_of, noted, nothing, perform, read_run, submission_noted, wake_after},
+    Attributes, Effect, Failure, Notice, NoticeKind, Observed, Plan, VerificationPlan, Wake, conditions, expiry,
+    schedule::after,
+    turn::{answered, halted, names_of, noted, nothing, perform, read_run, submission_noted, wake_after},
     verdict,
 };
 
 /// The outcome is recorded. It changes only for the worse: a value that changed since, or an approval the vendor took back.
 pub(super) fn settled(o: &Observed, now: Timestamp) -> VerificationPlan {
     let acknowledged = o.status.observed_generation == Some(o.generation);
-    let rung = o.status.unanswered().is_some() && !halted(o); // while suspended the bell waits, an edit does not
+    let rung = (o.status.unanswered().is_some() || o.is_asked()) && !halted(o); // while suspended the bell waits, an edit does not
     if acknowledged && !rung {
         return nothing(o);
     }
@@ -41,9 +42,22 @@ pub(super) fn settled(o: &Observed, now: Timestamp) -> VerificationPlan {
             Err(failure) => failure,
         },
     };
+    if trouble == Failure::RunPurged {
+        // What was decided stays, and there is nobody left to ask.
+        let mut plan = confirm(o, now, basis, attributes, None);
+        plan.status.vendor_record = Some(VendorRecord::Purged);
+        answered(o, &mut plan.status);
+        conditions::say(&mut plan.status, o.generation, now, None, None);
+        return plan;
+    }
+    // Also what a purge looks like that took the applicant: nothing that minutes would heal.
+    let wake = match trouble {
+        Failure::AccountChanged => Wake::At(after(now, o.timing.slow_look)),
+        _ => wake_after(o, now, &trouble),
+    };
     // The edit is judged by the outcome on record; the bell waits.
     let judged = if acknowledged { nothing(o) } else { confirm(o, now, basis, attributes, None) };
-    Plan { wake: wake_after(o, now, &trouble), ..judged }
+    Plan { wake, ..judged }
 }
 
 /// Judges a recorded outcome again, by the run if it was read, and by the values as they are now.
@@ -69,13 +83,14 @@ fn confirm(o: &Observed, now: Timestamp, basis: &Basis, attributes: &Attributes,
     }
     let mut verified = verdict::judge(o.status.phase, basis, &mut results, &verdict::changed(basis, attributes));
     if revoked {
-        results.iter_mut().for_each(|result| result.verified = false);
+        results.iter_mut().for_each(|result| result.no_more(AttributeReason::Revoked));
         verified = (ConditionStatus::False, Reason::Revoked, "the vendor does not stand by its approval any more".into());
     }
-    if was_verified && verified.0 != ConditionStatus::True {
+    plan.status.attributes = results;
+    let verified = expiry::bounded(&mut plan.status, now, verified, true);
+    if was_verified && verified.0 != ConditionStatus::True && verified.1 != Reason::Expired {
         plan.notices.push(Notice { kind: NoticeKind::Revoked, message: verified.2.clone() });
     }
-    plan.status.attributes = results;
     submission_noted(o, now, &mut plan.status);
     conditions::say(&mut plan.status, o.generation, now, None, Some(verified));
     plan

@@ -23,6 +23,7 @@ pub(super) fn before(o: &Observed, now: Timestamp, rows: impl FnOnce(&Observed, 
     }
     let mut judged = o.clone();
     judged.status.attributes = kept.status.attributes.clone();
+    judged.status.verified_until = kept.status.verified_until.clone();
     conditions::put_back(&mut judged.status, &kept.status, ConditionType::Verified);
     if past.status.is_rung() && !halted(o) {
         if kept.status.is_rung() {

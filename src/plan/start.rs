@@ -139,7 +139,7 @@ pub(super) fn beside(used: &WorkflowRun, all: &[WorkflowRun]) -> Vec<Notice> {
 /// The run exists: the SDK token goes into the Secret, then the run goes on record.
 pub(super) fn started(o: &Observed, now: Timestamp, run: &WorkflowRun, notices: Vec<Notice>) -> VerificationPlan {
     let phase = verdict::phase_of(&run.status).unwrap_or(Phase::Processing);
-    let waits = phase == Phase::AwaitingInput;
+    let waits = phase == Phase::AwaitingInput && !o.spec.cancelled; // a token that was asked for, and is not any more, is handed to nobody
     let mut plan = nothing(o);
     if let (true, None, Some(token)) = (waits, &o.facts.capture, &run.sdk_token) {
         plan.effect = Some(Effect::WriteCaptureSecret { run: run.id.clone(), token: token.clone(), restore: false });
@@ -162,7 +162,7 @@ pub(super) fn started(o: &Observed, now: Timestamp, run: &WorkflowRun, notices: 
     // Even a run that comes back approved is only believed once it is read.
     status.phase = if phase.is_final() { Phase::Processing } else { phase };
     capture_noted(o, now, &mut plan);
-    plan.wake = if phase.is_final() { Wake::At(now) } else { Wake::At(due(o, &plan.status, now)) };
+    plan.wake = if phase.is_final() || o.spec.cancelled { Wake::At(now) } else { Wake::At(due(o, &plan.status, now)) };
     plan
 }
 

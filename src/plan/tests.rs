@@ -2,10 +2,14 @@
 
 mod applicant;
 mod attempt;
+mod cancel;
 mod conditions;
+mod expiry;
 mod failure;
+mod nudge;
 mod open;
 mod provider;
+mod purge;
 mod recovery;
 mod schedule;
 mod settled;
@@ -108,6 +112,7 @@ fn fresh() -> Observed {
         namespace: "shop".into(),
         generation: 1,
         created_at: t(0),
+        asked: None,
         deleting: false,
         spec: serde_json::from_value(json!({
             "providerRef": {"name": "onfido"}, "subject": "user-1", "attributesFrom": [{"secretRef": {"name": "person"}}],
@@ -201,6 +206,8 @@ fn lawful(o: &Observed, plan: &VerificationPlan) {
             "an operation without an applicant proves no run"
         );
     }
+    assert!(plan.status.attributes.iter().all(|attribute| attribute.verified == attribute.reason.is_none()));
+    assert!(plan.status.verified_until.is_none() || says(C::Verified).is_some_and(|c| c.status == S::True));
     if plan.status != o.status {
         let count = |name: &str| plan.status.conditions.iter().filter(|c| c.type_ == name).count();
         assert!(plan.status.conditions.iter().all(|c| count(&c.type_) == 1 && c.message.chars().count() <= 1024));
@@ -214,7 +221,9 @@ fn lawful(o: &Observed, plan: &VerificationPlan) {
     let gone = |id: &String| !plan.status.former_applicant_ids.contains(id) && plan.status.applicant_id.as_ref() != Some(id);
     assert!(!o.status.former_applicant_ids.iter().chain(&o.status.applicant_id).any(gone), "no applicant is forgotten");
     assert!(!(truth(C::Ready) == Some(S::True) && truth(C::Stalled) == Some(S::True)));
-    assert!(!(truth(C::Ready) == Some(S::True) && truth(C::Submitted) != Some(S::True)));
+    let given_up = plan.status.phase == crate::api::Phase::Cancelled;
+    assert!(!(truth(C::Ready) == Some(S::True) && truth(C::Submitted) != Some(S::True)) || given_up);
+    assert!(!(o.spec.cancelled && plan.effect.as_ref().is_some_and(Effect::is_unrepeatable)), "nothing is started any more");
     assert!(!(truth(C::CaptureReady) == Some(S::True) && truth(C::Completed) == Some(S::True)));
     assert_eq!(truth(C::Completed) == Some(S::True), plan.status.phase.is_final());
 }
@@ -264,6 +273,7 @@ fn effect_of(plan: &VerificationPlan) -> &'static str {
         Some(Effect::StartRun { .. }) => "StartRun",
         Some(Effect::WriteCaptureSecret { restore: false, .. }) => "WriteCaptureSecret",
         Some(Effect::WriteCaptureSecret { restore: true, .. }) => "WriteCaptureSecret again",
+        Some(Effect::EmptyCaptureSecret) => "EmptyCaptureSecret",
         Some(Effect::ReadRun { .. }) => "ReadRun",
     }
 }

@@ -10,7 +10,7 @@ use crate::{
 
 use super::{
     Effect, Failure, Fence, Notice, NoticeKind, Observed, Plan, Provider, Retry, VerificationPlan, Wake, conditions,
-    request::provider_missing, schedule::after,
+    request::provider_missing, schedule::after, verdict,
 };
 
 /// How many answered deliveries are remembered.
@@ -40,6 +40,7 @@ pub(super) fn wake_after(o: &Observed, now: Timestamp, failure: &Failure) -> Wak
     match failure.rule().retry {
         Retry::OnChange => Wake::OnChange,
         Retry::Backoff | Retry::AsTold(None) => Wake::Backoff,
+        Retry::Rarely => Wake::At(after(now, o.timing.slow_look)),
         Retry::Slowly => Wake::At(after(now, o.timing.slow_retry)),
         Retry::AsTold(Some(wait)) => Wake::At(after(now, wait)),
         Retry::At(moment) => Wake::At(moment),
@@ -98,14 +99,34 @@ pub(super) fn applicant(o: &Observed) -> Option<ApplicantId> {
 /// Notes what a look at the vendor says beside its phase, and which delivery it answers: the one seen before the look.
 pub(super) fn noted(o: &Observed, now: Timestamp, status: &mut IdentityVerificationStatus, run: &WorkflowRun) {
     status.vendor_status = Some(run.status.as_str().to_owned());
+    status.reasons = verdict::reasons(run);
+    status.vendor_record = None;
     if run.dashboard_url.is_some() {
         status.dashboard_url.clone_from(&run.dashboard_url);
+    }
+    answered(o, status);
+    submission_noted(o, now, status);
+}
+
+/// Before a run is on record, a person who asks for a look is answered once it was tried again; by a look of its own where a call is in
+/// doubt. Afterwards it takes a look at the run.
+pub(super) fn tried(o: &Observed, mut plan: VerificationPlan) -> VerificationPlan {
+    let tried = plan.status.operation.is_none() || o.facts.looked.is_some();
+    if o.is_asked() && plan.effect.is_none() && o.status.workflow_run_id.is_none() && tried && !conditions::suspended(&plan.status) {
+        plan.status.reconciled.clone_from(&o.asked);
+    }
+    plan
+}
+
+/// Notes that the delivery that waits is answered, and who asked for a look.
+pub(super) fn answered(o: &Observed, status: &mut IdentityVerificationStatus) {
+    if o.asked.is_some() {
+        status.reconciled.clone_from(&o.asked);
     }
     if let Some(digest) = o.status.unanswered() {
         status.answered_notifications.insert(0, digest.to_owned());
         status.answered_notifications.truncate(ANSWERED);
     }
-    submission_noted(o, now, status);
 }
 
 pub(super) fn submission_noted(o: &Observed, now: Timestamp, status: &mut IdentityVerificationStatus) {

@@ -3,16 +3,19 @@
 
 use crate::{
     api::{
-        AttributeResult, AttributeVerdict, Basis, BasisAttribute, ConditionStatus as Status, IdentityVerificationStatus, Phase, Reason,
-        Requirement,
+        AttributeReason, AttributeResult, AttributeVerdict, Basis, BasisAttribute, ConditionStatus as Status, IdentityVerificationStatus,
+        Phase, Reason, Requirement,
     },
-    onfido::model::{ComparisonField, ComparisonResult, RunStatus, WorkflowRun, compare},
+    onfido::model::{ComparisonField, ComparisonResult, RunStatus, Word, WorkflowRun, compare},
 };
 
 use super::{Attributes, Failure, conditions::Says};
 
 /// The key of digests that agree with no value, not even with one that cannot be read.
 pub(super) const NO_KEY: &str = "none";
+
+/// The schema's bound.
+const MAX_REASONS: usize = 16;
 
 /// The phase a vendor status means; none for one this version does not know.
 pub(super) fn phase_of(status: &RunStatus) -> Option<Phase> {
@@ -61,8 +64,20 @@ pub(super) fn results(run: &WorkflowRun, basis: &Basis) -> Vec<AttributeResult> 
             name: attribute.name.clone(),
             result: result_of(attribute).unwrap_or(AttributeVerdict::NotCompared),
             verified: false,
+            reason: Some(AttributeReason::NotApproved),
         })
         .collect()
+}
+
+/// The vendor's words for why a run stands as it does, each once, the kind of a technical failure first. They are plain words already.
+pub(super) fn reasons(run: &WorkflowRun) -> Vec<String> {
+    let mut words: Vec<String> = vec![];
+    for word in run.error_type.iter().chain(&run.reasons).map(Word::as_str) {
+        if words.len() < MAX_REASONS && !words.iter().any(|known| known == word) {
+            words.push(word.to_owned());
+        }
+    }
+    words
 }
 
 /// The attributes whose values are not the ones that were sent: given with another value, given now and not then, or taken out of the
@@ -88,7 +103,15 @@ pub(super) fn changed<'a>(basis: &'a Basis, now: &Attributes) -> Vec<&'a str> {
 pub(super) fn judge(phase: Phase, basis: &Basis, results: &mut [AttributeResult], changed: &[&str]) -> Says {
     let approved = phase == Phase::Approved;
     for result in results.iter_mut() {
-        result.verified = approved && result.result == AttributeVerdict::Clear && !changed.contains(&result.name.as_str());
+        result.reason = match result.result {
+            _ if !approved => Some(AttributeReason::NotApproved),
+            _ if changed.contains(&result.name.as_str()) => Some(AttributeReason::Changed),
+            AttributeVerdict::Clear => None,
+            AttributeVerdict::Consider => Some(AttributeReason::Mismatch),
+            AttributeVerdict::NotCompared => Some(AttributeReason::NotCompared),
+            AttributeVerdict::Unknown => Some(AttributeReason::Unknown),
+        };
+        result.verified = result.reason.is_none();
     }
     let no = |reason, message: String| (Status::False, reason, message);
     match phase {
@@ -96,7 +119,7 @@ pub(super) fn judge(phase: Phase, basis: &Basis, results: &mut [AttributeResult]
         Phase::Declined => return no(Reason::Declined, "the vendor declined".into()),
         Phase::Abandoned => return no(Reason::Abandoned, "the person did not finish in time".into()),
         Phase::Failed => return no(Reason::VendorError, "the vendor's workflow ended in an error".into()),
-        Phase::Pending | Phase::AwaitingInput | Phase::Processing | Phase::InReview => {
+        Phase::Pending | Phase::AwaitingInput | Phase::Processing | Phase::InReview | Phase::Cancelled => {
             return (Status::Unknown, Reason::Pending, "no outcome".into());
         }
     }

@@ -1,17 +1,22 @@
 //! The transition table of a verification: which row applies, decided from recorded facts alone, so that a crash anywhere is only a
 //! shorter pass. The rows are in `start` and `applicant` (no run yet), `recovery` (a call in doubt), `open` (the vendor works), `settled`,
-//! and `attempt` (another one is asked for).
+//! `attempt` (another one is asked for), `standing` (the verdict before it), `expiry` and `cancel`.
 
 use jiff::Timestamp;
 
+use crate::api::Phase;
+
 use super::{
-    Observed, Plan, VerificationPlan, Wake, applicant, attempt, open, recovery, settled, standing, start,
-    turn::{halted, nothing, suspended},
+    Observed, Plan, VerificationPlan, Wake, applicant, attempt, cancel, expiry, open, recovery, settled, standing, start,
+    turn::{halted, nothing, suspended, tried},
 };
 
 /// What to do next.
 pub fn plan(o: &Observed, now: Timestamp) -> VerificationPlan {
-    let mut plan = decide(o, now);
+    let mut plan = match expiry::expired(o, now) {
+        Some(expired) => expired,
+        None => decide(o, now),
+    };
     attempt::unanswered(o, &mut plan.status);
     // A nonce that is on record names another intent, and no unrepeatable call is made under it.
     match (&plan.effect, &o.status.operation) {
@@ -23,17 +28,24 @@ pub fn plan(o: &Observed, now: Timestamp) -> VerificationPlan {
 }
 
 fn decide(o: &Observed, now: Timestamp) -> VerificationPlan {
-    if o.deleting { nothing(o) } else { standing::before(o, now, under_way) }
+    if o.deleting { nothing(o) } else { expiry::awaited(tried(o, standing::before(o, now, under_way))) }
 }
 
 /// The attempt on record, or the one that is asked for.
 fn under_way(o: &Observed, now: Timestamp) -> VerificationPlan {
     let status = &o.status;
+    if status.phase == Phase::Cancelled {
+        return cancel::cancelled(o, now);
+    }
     if attempt::is_asked_for(o) {
         return attempt::next(o, now);
     }
     if status.workflow_run_id.is_some() {
-        return if status.phase.is_final() { settled::settled(o, now) } else { open::running(o, now) };
+        return match status.phase.is_final() {
+            true => settled::settled(o, now),
+            false if o.spec.cancelled => cancel::open(o, now),
+            false => open::running(o, now),
+        };
     }
     // A call was made in this pass: its answer goes on record before anything else.
     match (&o.facts.started, &o.facts.applicant, &o.facts.updated) {
@@ -46,6 +58,7 @@ fn under_way(o: &Observed, now: Timestamp) -> VerificationPlan {
         (None, None, None) => {}
     }
     match &status.operation {
+        None if o.spec.cancelled => cancel::without_a_run(o, now, None),
         _ if o.spec.suspend => suspended(o, now),
         Some(_) if halted(o) => suspended(o, now),
         Some(operation) => recovery::in_doubt(o, now, operation),

@@ -74,6 +74,14 @@ impl<T: Clone> Cache<T> {
         })
     }
 
+    /// The same, however soon after the last time: for whoever may ask for it, unlike a stranger at the door.
+    pub fn renew(&self, namespace: &str, name: &str, now: Instant) {
+        if let Some(entry) = self.entries().get_mut(&(namespace.to_owned(), name.to_owned())) {
+            entry.owed = true;
+            entry.settle(now, Duration::ZERO);
+        }
+    }
+
     fn slot(&self, namespace: &str, name: &str) -> Arc<tokio::sync::Mutex<Option<Seen<T>>>> {
         let key = (namespace.to_owned(), name.to_owned());
         let mut entries = self.entries();
@@ -130,6 +138,18 @@ mod tests {
         assert_eq!(get(&cache, "a", true, &next).await, 2);
         assert!(cache.forget("ns", "a", now + FORCED));
         assert_eq!(get(&cache, "a", true, &next).await, 3);
+    }
+
+    #[tokio::test]
+    async fn who_may_ask_for_it_has_it_read_again_at_once() {
+        let (cache, next, now) = (Cache::new(8, FORCED), AtomicU32::new(0), Instant::now());
+        cache.renew("ns", "a", now);
+        assert_eq!(get(&cache, "a", true, &next).await, 1);
+        for again in 2..5 {
+            cache.renew("ns", "a", now);
+            assert_eq!(get(&cache, "a", true, &next).await, again);
+            assert_eq!(get(&cache, "a", true, &next).await, again);
+        }
     }
 
     #[tokio::test]

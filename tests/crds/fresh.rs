@@ -73,8 +73,10 @@ async fn what_is_left_out_reads_as_its_default() {
     // Not in the schema: a default list would be merged with the user's own by server-side apply.
     assert_eq!(read.get("attributes"), None);
     assert_eq!(read.get("rateLimit"), None);
+    assert_eq!(read.get("validity"), None);
     let read = place.create(VERIFICATIONS, "fresh", &spec(VERIFICATIONS, json!({}))).await.data["spec"].clone();
-    assert_eq!([&read["attempt"], &read["submittedAttempt"], &read["suspend"]], [&json!(1), &json!(0), &json!(false)]);
+    assert_eq!([&read["attempt"], &read["submittedAttempt"]], [&json!(1), &json!(0)]);
+    assert_eq!([&read["suspend"], &read["cancelled"]], [&json!(false), &json!(false)]);
     let mut given = json!({ "webhook": { "management": "Manual", "tokenSecretRefs": [{ "name": "w", "key": "t" }] }, "results": {} });
     given["attributes"] = json!([
         { "name": "a", "applicantField": "first_name", "comparisonField": "first_name", "requirement": "Required" },

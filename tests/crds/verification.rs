@@ -83,6 +83,18 @@ async fn a_finished_capture_stays_finished() {
 }
 
 #[tokio::test]
+async fn who_is_given_up_stays_given_up() {
+    let place = Place::new("crd").await;
+    let is = |cancelled: Value| json!({ "cancelled": cancelled });
+    let rows = vec![(is(json!(true)), OK), (is(json!(false)), OK), (is(json!("yes")), &["spec.cancelled", "boolean"][..])];
+    try_creations(&place, VERIFICATIONS, rows.clone()).await;
+    try_changes(&place, VERIFICATIONS, json!({}), rows).await;
+    const STAYS: &[&str] = &["spec.cancelled", "cancelled stays true: create another IdentityVerification"];
+    let rows = vec![(is(json!(true)), OK), (is(json!(false)), STAYS), (is(json!(null)), STAYS)];
+    try_changes(&place, VERIFICATIONS, is(json!(true)), rows).await;
+}
+
+#[tokio::test]
 async fn an_attribute_has_one_value() {
     let place = Place::new("crd").await;
     const ONE: &[&str] = &["spec.attributes[0]", "an attribute has exactly one of value and valueFrom"];

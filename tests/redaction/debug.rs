@@ -51,6 +51,7 @@ fn nothing_that_holds_them_prints_them() {
         ..Facts::default()
     };
     let observed = Observed {
+        asked: None,
         namespace: "shop".into(),
         generation: 1,
         created_at: jiff::Timestamp::UNIX_EPOCH,

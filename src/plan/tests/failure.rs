@@ -56,6 +56,7 @@ fn table() -> Vec<RuleRow> {
         (Failure::TooLate, C::Submitted, R::Unreachable, Retry::Backoff, false),
         (Failure::Ambiguous, C::Submitted, R::Recovering, Retry::Backoff, false),
         (Failure::AccountChanged, C::Submitted, R::AccountChanged, Retry::Slowly, true),
+        (Failure::RunPurged, C::Submitted, R::Purged, Retry::Rarely, true),
         (Failure::UnexpectedAnswer { what: "it" }, C::Submitted, R::UnexpectedAnswer, Retry::Backoff, true),
         (Failure::SecretConflict { name: name.clone() }, C::CaptureReady, R::SecretConflict, Retry::Slowly, true),
         (Failure::SecretRefused { name }, C::CaptureReady, R::SecretRefused, Retry::Slowly, true),
@@ -73,7 +74,7 @@ fn each_failure_has_its_rule() {
         assert_eq!(rule.stalls, stalls, "{failure:?}");
         seen.insert(format!("{failure:?}").split([' ', '{']).next().unwrap().to_owned());
     }
-    assert_eq!(seen.len(), 25, "every variant has its row here");
+    assert_eq!(seen.len(), 26, "every variant has its row here");
     // A header, a rule, and a line for each variant.
     assert_eq!(troubleshooting().lines().count(), 2 + seen.len());
 }

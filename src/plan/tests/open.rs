@@ -65,6 +65,12 @@ fn a_run_is_looked_at_when_it_is_time_or_the_vendor_rings() {
             ["", "InReview", "Completed=False/InReview", "", "Fields", "+3590", ""],
         ),
         Row(
+            "a review is looked at for as long as it takes",
+            with(seen_open("review"), |o| o.memory.last_look = Some(t(90 * 86_400))),
+            90 * 86_400 + 3600,
+            ["ReadRun", "InReview", "=", "", "Fields", "OnChange", ""],
+        ),
+        Row(
             "another edit is acknowledged at once",
             with(open("awaiting_input"), |o| o.generation = 2),
             10,

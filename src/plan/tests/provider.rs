@@ -7,6 +7,7 @@ use crate::api::{OnfidoProviderStatus, SecretUse};
 fn provider() -> Observed {
     Observed {
         generation: 1,
+        asked: None,
         spec: provider_spec(json!({"webhook": {"management": "Manual", "tokenSecretRefs": [{"name": "w", "key": "token"}]}})),
         status: OnfidoProviderStatus::default(),
         webhook_url: "https://operator.example.test/webhooks/identity/onfido".into(),
@@ -181,4 +182,26 @@ fn a_probe_of_tomorrow_is_none() {
     let o = with(proven(), |o| o.last_probe = Some(t(86_400)));
     assert_eq!(plan(&o, t(100)).effect, Some(Effect::Probe), "the clock was set back");
     assert_eq!(plan(&proven(), t(100)).effect, None);
+}
+
+#[test]
+fn a_person_who_asks_has_the_token_probed_now() {
+    let asked = |o: Observed| with(o, |o| o.asked = Some("now-1".into()));
+    let answer = |o: &Observed| plan(o, t(10)).status.reconciled;
+    assert_eq!(plan(&asked(proven()), t(10)).effect, Some(Effect::Probe));
+    assert_eq!(plan(&proven(), t(10)).effect, None);
+    for (probe, expected) in [
+        (Ok(()), Some("now-1".to_owned())),
+        (Err(Failure::Unauthorized), Some("now-1".to_owned())),
+        (Err(Failure::RateLimited { after: Some(secs(9)) }), None),
+    ] {
+        assert_eq!(answer(&with(asked(proven()), |o| o.facts.probe = Some(probe.clone()))), expected, "{probe:?}");
+    }
+    let missing = with(asked(proven()), |o| o.facts.credentials = Some(Err(missing(SecretUse::Credentials))));
+    assert_eq!(answer(&missing).as_deref(), Some("now-1"));
+    let suspended = with(asked(proven()), |o| o.spec.suspend = true);
+    assert_eq!((plan(&suspended, t(10)).effect, answer(&suspended)), (None, None));
+    let done = with(asked(proven()), |o| o.facts.probe = Some(Ok(())));
+    let done = Observed { status: plan(&done, t(10)).status, last_probe: Some(t(10)), ..asked(proven()) };
+    assert_eq!(plan(&done, t(11)).effect, None, "once");
 }

@@ -1,6 +1,7 @@
 //! The rows of a recorded outcome: it changes only for the worse, and every edit is judged before it is acknowledged.
 
 use super::*;
+use crate::api::AttributeReason as W;
 
 fn with(mut o: Observed, change: impl FnOnce(&mut Observed)) -> Observed {
     change(&mut o);
@@ -89,7 +90,8 @@ fn every_edit_is_judged_and_then_acknowledged() {
     let status = step(&o, 200).status;
     assert_eq!(status.observed_generation, Some(2));
     assert!(status.conditions.iter().all(|c| c.observed_generation == Some(2)));
-    assert!(status.attributes.iter().all(|a| a.verified == (a.name != "given_name")));
+    let why = |status: &IdentityVerificationStatus| status.attributes.iter().map(|a| a.reason).collect::<Vec<_>>();
+    assert_eq!(why(&status), [Some(W::Changed), None, None]);
     let finalized = with(settled("approved"), |o| {
         edit(o, person());
         (o.spec.submitted_attempt, o.memory.submission_seen) = (1, Some(t(150)));
@@ -125,7 +127,7 @@ fn a_delivery_after_the_verdict_can_only_take_it_back() {
             "a failed look takes nothing back and tells nobody twice",
             with(settled("approved"), |o| (ring(o), o.facts.run = Some(Err(Failure::AccountChanged))).1),
             200,
-            ["", "Approved", "=", "", "Fields", "+300", ""],
+            ["", "Approved", "=", "", "Fields", "+3600", ""],
         ),
         Row(
             "a run that is not ours does not either",
@@ -163,6 +165,7 @@ fn a_delivery_after_the_verdict_can_only_take_it_back() {
     ring(&mut o);
     o.status.notification = notification("d2");
     o.facts.run = boxed("approved");
+    assert!(step(&o, 200).status.attributes.iter().all(|a| a.reason == Some(W::Revoked)));
     check(vec![same("for good", o, "Approved", "Verified=False/Revoked", "")]);
 }
 

@@ -1,6 +1,7 @@
 //! Whole lives: a small driver over a vendor in memory, with a crash after any step, answers lost, late and refused, passes repeated and
 //! passes made from a stale view. Every combination is tried; nothing is left to chance. The real driver is tested elsewhere.
 
+mod cancelled;
 mod refusals;
 mod second;
 
@@ -167,6 +168,7 @@ impl World {
         match effect {
             Effect::ReadAttributes { .. } => Ok(Receipt::Attributes(self.people.values())),
             Effect::WriteCaptureSecret { .. } => Ok(Receipt::CaptureSecretWritten("capture".into())),
+            Effect::EmptyCaptureSecret => Ok(Receipt::CaptureSecretEmptied),
             Effect::LookForRun { tag, .. } => {
                 let runs = self.vendor.iter().filter(|run| run.tags.contains(tag)).map(|run| self.as_it_is(run)).collect();
                 Ok(Receipt::Looked(Looked { applicant_known: true, runs }))

@@ -1,13 +1,13 @@
 //! The verdict: phase, requirement, comparison and change, every combination.
 
-use super::super::verdict::{changed, is_ours, judge, phase_of, results};
+use super::super::verdict::{changed, is_ours, judge, phase_of, reasons, results};
 use super::*;
 use crate::{
-    api::{AttributeResult, AttributeVerdict as V, Basis, ConditionStatus, Phase, Reason, Requirement},
+    api::{AttributeReason as W, AttributeResult, AttributeVerdict as V, Basis, ConditionStatus, Phase, Reason, Requirement},
     onfido::model::RunStatus,
 };
 
-const PHASES: [Phase; 8] = [
+const PHASES: [Phase; 9] = [
     Phase::Pending,
     Phase::AwaitingInput,
     Phase::Processing,
@@ -16,6 +16,7 @@ const PHASES: [Phase; 8] = [
     Phase::Declined,
     Phase::Abandoned,
     Phase::Failed,
+    Phase::Cancelled,
 ];
 
 fn basis(attributes: Value) -> Basis {
@@ -37,7 +38,7 @@ fn two(requirement: Requirement, compared: bool) -> Basis {
 }
 
 fn pair(first: V) -> Vec<AttributeResult> {
-    let one = |name: &str, result| AttributeResult { name: name.into(), result, verified: true };
+    let one = |name: &str, result| AttributeResult { name: name.into(), result, verified: true, reason: None };
     vec![one("first", first), one("last", V::Clear)]
 }
 
@@ -68,13 +69,23 @@ fn phase_requirement_comparison_and_change_decide_together() {
                         let approved = phase == Phase::Approved;
                         assert_eq!(marked("first"), approved && result == V::Clear && !change.contains(&"first"));
                         assert_eq!(marked("last"), approved && !change.contains(&"last"), "one never loses the results of the others");
+                        let why = match result {
+                            _ if !approved => Some(W::NotApproved),
+                            _ if change.contains(&"first") => Some(W::Changed),
+                            V::Clear => None,
+                            V::Consider => Some(W::Mismatch),
+                            V::NotCompared => Some(W::NotCompared),
+                            V::Unknown => Some(W::Unknown),
+                        };
+                        assert_eq!(all.iter().find(|r| r.name == "first").unwrap().reason, why);
+                        assert!(all.iter().all(|r| r.verified == r.reason.is_none()));
                         rows += 1;
                     }
                 }
             }
         }
     }
-    assert_eq!(rows, 8 * 3 * 4 * 2 * 3);
+    assert_eq!(rows, 9 * 3 * 4 * 2 * 3);
 }
 
 #[test]
@@ -85,7 +96,7 @@ fn verified_is_never_vacuous() {
             one["comparisonField"] = json!("first_name");
         }
         let result = if compared { V::Clear } else { V::NotCompared };
-        let mut all = vec![AttributeResult { name: "first".into(), result, verified: false }];
+        let mut all = vec![AttributeResult { name: "first".into(), result, verified: false, reason: None }];
         judge(Phase::Approved, &basis(json!([one])), &mut all, &[]).1
     };
     assert_eq!(only("Required", true), Reason::Verified);
@@ -119,6 +130,32 @@ fn results_speak_of_what_was_sent_or_required() {
     assert_eq!(of(json!({"data_comparison": output})), expect([V::Clear, V::NotCompared, V::Unknown, V::Consider, V::NotCompared]));
     assert_eq!(of(json!(null)), expect([V::NotCompared; 5]));
     assert_eq!(of(json!([1])), expect([V::NotCompared; 5]));
+}
+
+#[test]
+fn the_vendors_words_are_bounded_plain_and_each_stands_once() {
+    let of = |more: Value| reasons(&run("error", more));
+    let many: Vec<String> = (b'a'..=b'z').map(|letter| char::from(letter).to_string()).collect();
+    assert_eq!(of(json!({})), [] as [String; 0]);
+    assert_eq!(of(json!({"reasons": null, "error": null})), [] as [String; 0]);
+    assert_eq!(
+        of(
+            json!({"reasons": ["too_blurred", "Jane Doe", "too_blurred", 7, "x".repeat(65)], "error": {"type": "timed_out", "message": "Jane Doe"}})
+        ),
+        ["timed_out", "too_blurred", "unrecognized"]
+    );
+    assert_eq!(of(json!({"reasons": many})), many[..16]);
+    let row = |recorded: &str, status: &str, more: Value| {
+        let mut o = open(recorded);
+        (o.facts.run, o.facts.attributes) = (Some(Ok(Box::new(run(status, more)))), Some(Ok(person())));
+        step(&o, 100).status
+    };
+    let words = json!({"reasons": ["under_age"]});
+    assert_eq!(row("processing", "declined", words.clone()).reasons, ["under_age"]);
+    assert_eq!(row("processing", "review", words).reasons, ["under_age"], "whoever reviews sees them too");
+    let mut o = next(&settled("declined"), row("processing", "declined", json!({"reasons": ["under_age"]})));
+    (o.status.notification, o.facts.attributes, o.facts.run) = (notification("d1"), Some(Ok(person())), boxed("declined"));
+    assert_eq!(step(&o, 200).status.reasons, [] as [String; 0], "as the vendor says now");
 }
 
 #[test]

@@ -1,0 +1,82 @@
+//! When a verdict ends by itself: after the provider's validity, as it was when the attempt started. Does not judge.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use crate::api::{AttributeReason, AttributeResult, ConditionStatus, ConditionType, IdentityVerificationStatus, Reason};
+
+use super::{
+    Facts, Observed, VerificationPlan, Wake,
+    conditions::{self, Says},
+    schedule::after,
+    turn::{nothing, submission_noted},
+};
+
+/// The verdict has come to its end and nothing else is under way in this pass: it is recorded as expired. Calls nobody, so that neither
+/// `suspend` nor a vendor that is gone keeps a verdict alive.
+pub(super) fn expired(o: &Observed, now: Timestamp) -> Option<VerificationPlan> {
+    let until = o.status.verified_until.as_ref()?;
+    if until.0 > now || o.deleting || !nothing_learned(&o.facts) {
+        return None;
+    }
+    let mut plan = nothing(o);
+    let mut results = std::mem::take(&mut plan.status.attributes);
+    let says = end(&mut results, until.0);
+    plan.status.attributes = results;
+    plan.status.verified_until = None;
+    submission_noted(o, now, &mut plan.status);
+    // An edit that came meanwhile is acknowledged unjudged: there is no verdict left that it could undo.
+    conditions::say(&mut plan.status, o.generation, now, None, Some(says));
+    if o.status.is_rung() || o.is_asked() {
+        plan.wake = Wake::At(now);
+    }
+    Some(plan)
+}
+
+/// Whether a pass is at its beginning. Later it may hold an answer that must go on record first.
+fn nothing_learned(facts: &Facts) -> bool {
+    let Facts { attributes, looked, applicant, updated, started, capture, emptied, run, older_run } = facts;
+    let called = applicant.is_some() || updated.is_some() || started.is_some() || capture.is_some() || emptied.is_some();
+    !called && attributes.is_none() && looked.is_none() && run.is_none() && older_run.is_none()
+}
+
+/// Bounds a verdict: notes until when it holds. On an outcome that is judged `again` one that has expired stays so, whatever the clock says.
+pub(super) fn bounded(status: &mut IdentityVerificationStatus, now: Timestamp, verified: Says, again: bool) -> Says {
+    status.verified_until = None;
+    if verified.0 != ConditionStatus::True {
+        return verified;
+    }
+    let was_expired = again && matches!(conditions::recorded(status, ConditionType::Verified), Some((_, Reason::Expired, _)));
+    match until(status) {
+        Some(until) if until <= now || was_expired => end(&mut status.attributes, until),
+        until => {
+            status.verified_until = until.map(Time);
+            verified
+        }
+    }
+}
+
+/// When a verdict on the recorded outcome ends; never, if the provider had no validity when the attempt started. Of whole seconds, as a
+/// status keeps them: once more from what was read back it must be the same.
+fn until(status: &IdentityVerificationStatus) -> Option<Timestamp> {
+    let whole = |moment: Timestamp| Timestamp::from_second(moment.as_second()).unwrap_or(moment);
+    let validity = status.basis.as_ref()?.validity.as_ref()?;
+    Some(whole(after(whole(status.completed_at.as_ref()?.0), validity.as_std())))
+}
+
+fn end(results: &mut [AttributeResult], until: Timestamp) -> Says {
+    results.iter_mut().for_each(|result| result.no_more(AttributeReason::Expired));
+    (ConditionStatus::False, Reason::Expired, format!("the verdict was valid until {until}"))
+}
+
+/// Comes back no later than the verdict ends.
+pub(super) fn awaited(mut plan: VerificationPlan) -> VerificationPlan {
+    if let Some(until) = &plan.status.verified_until {
+        plan.wake = match plan.wake {
+            Wake::OnChange => Wake::At(until.0),
+            Wake::At(moment) => Wake::At(moment.min(until.0)),
+            Wake::Backoff => Wake::Backoff,
+        };
+    }
+    plan
+}
