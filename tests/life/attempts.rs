@@ -102,13 +102,10 @@ async fn a_declined_person_tries_again_and_is_verified() {
 #[tokio::test]
 async fn what_was_corrected_is_sent_before_the_new_run() {
     let scene = Scene::new("corrected").await;
-    // The vendor's sandbox never finds this last name on the document.
-    let run = {
-        scene.verification(NAME, json!({})).await;
-        scene.run_of(NAME).await
-    };
+    let run = scene.awaiting(NAME, json!({})).await;
     scene.decide(&run, "approved", json!({ "first_name": "consider" })).await;
     scene.says(ConditionType::Verified, "False", "AttributeMismatch").await;
+    // The vendor's sandbox never finds this last name on the document.
     scene.secret(NAME, Some("attributes"), &[NAMES[0], ("family_name", "consider"), NAMES[2]]).await;
     scene.patch(NAME, asked(2)).await;
     let (_, run) = scene.awaiting_attempt(2).await;
