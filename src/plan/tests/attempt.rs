@@ -1,6 +1,7 @@
 //! The rows of a further attempt: the provider's rule, what begins anew, what stays of the verdict before it.
 
 mod given_up;
+mod meets;
 mod standing;
 
 use super::*;
