@@ -205,9 +205,16 @@ async fn a_verdict_stands_while_the_next_is_awaited_and_can_be_taken_back() {
     assert_eq!((standing.attempt, &standing.workflow_run_id), (1, &old_run));
     scene.says(ConditionType::Verified, "True", "Verified").await;
     scene.says(ConditionType::Completed, "False", "AwaitingInput").await;
-    // A delivery that confirms it changes nothing.
+    // A delivery that confirms it changes nothing. It names the run only: no tag.
+    let before = status(&open).notification.clone().map(|notification| notification.digest);
     scene.ring(&old_run).await;
-    scene.until_rest(NAME).await;
+    scene
+        .until(NAME, "the old run's bell answered", |object| {
+            let status = status(object);
+            let heard = status.notification.as_ref().filter(|notification| Some(&notification.digest) != before.as_ref());
+            heard.is_some_and(|notification| notification.workflow_run_id.as_ref() == Some(&old_run)) && !status.is_rung()
+        })
+        .await;
     scene.says(ConditionType::Verified, "True", "Verified").await;
     // The vendor thinks again, and rings for the old run.
     scene.decide(&old_run, "declined", json!({})).await;
