@@ -23,6 +23,7 @@ pub enum VendorOperation {
     StartRun,
     GetRun,
     ListRuns,
+    CreateSdkToken,
     Probe,
 }
 

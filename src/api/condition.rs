@@ -179,7 +179,7 @@ words! {
         /// The vendor answers something this operator cannot use.
         UnexpectedAnswer,
         /// The SDK token has expired.
-        Expired,
+        TokenExpired,
     }
 }
 

@@ -5,6 +5,7 @@
 // kube's attributes name each column and rule anew.
 #![allow(clippy::duplicated_attributes)]
 
+mod capture;
 mod condition;
 mod provider;
 mod reference;
@@ -12,6 +13,7 @@ mod schema;
 mod status;
 mod verification;
 
+pub use capture::*;
 pub use condition::*;
 pub use provider::*;
 pub use reference::*;

@@ -4,7 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ApplicantField, ComparisonField, Condition, Environment, Requirement, SecretRef};
+use super::{ApplicantField, CaptureKind, ComparisonField, Condition, Environment, Requirement, SecretRef};
 
 /// What came of the request. Until the operator has looked, the phase is Pending and Ready is Unknown.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -138,15 +138,21 @@ impl Phase {
     }
 }
 
-/// Where the SDK token is.
+/// What the person captures with: where it is, and until when it can be used.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CaptureStatus {
     /// The Secret in this namespace, owned by this object; its key sdk_token holds the SDK token.
     pub secret_ref: SecretRef,
-    /// Until when the SDK token can be used, on the safe side.
+    /// What the Secret holds. RunToken: the SDK token that came with the run. FreshToken: one that tokenGeneration asked for.
+    #[serde(default)]
+    pub kind: CaptureKind,
+    /// Until when it can be used, on the safe side.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Time>,
+    /// The spec.capture.tokenGeneration that it answers.
+    #[serde(default)]
+    pub generation: i32,
 }
 
 /// What the vendor says of one attribute.

@@ -4,7 +4,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{IdentityVerificationStatus, ProviderRef, SecretKeyRef, SecretRef};
+use super::{Capture, IdentityVerificationStatus, ProviderRef, SecretKeyRef, SecretRef};
 
 /// Who is to be verified, by which provider, and what is known of the person.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -63,6 +63,10 @@ pub struct IdentityVerificationSpec {
     #[schemars(length(min = 1, max = 3))]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub consents: Option<Vec<Consent>>,
+
+    /// How the person captures. Default: with the vendor's SDK and the token that comes with the run.
+    #[serde(default)]
+    pub capture: Capture,
 
     /// The attempt whose capture the person has finished: set it to 1 when the SDK says so. Default: 0. It makes the operator look at the
     /// vendor soon, and decides nothing: left at 0 the result is found too, only later. Never decreases.

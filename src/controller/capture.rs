@@ -12,13 +12,16 @@ use crate::{
     api::{IdentityVerification, SecretUse, USE_LABEL},
     key::Key,
     onfido::{model::WorkflowRunId, secret::SdkToken},
-    plan::Failure,
+    plan::{Failure, Receipt},
 };
 
 use super::{Ctx, Trouble};
 
 /// A Secret's name may have 253 characters; this much is left for the object's.
 const OBJECT_NAME: usize = 200;
+/// Keys of the Secret.
+const TOKEN: &str = "sdk_token";
+const RUN: &str = "workflow_run_id";
 
 /// The Secret's name: the object's, cut, and a digest of its uid, so that two objects of one name never share it.
 pub(super) fn name(object: &IdentityVerification) -> String {
@@ -27,20 +30,21 @@ pub(super) fn name(object: &IdentityVerification) -> String {
     format!("{}-{}", name.trim_end_matches(['-', '.']), &digest[..8])
 }
 
-/// Makes sure that the Secret is there and holds this token.
+/// Makes sure that the Secret is there and holds this token; or, to keep it, whichever token of this run is there.
 pub(super) async fn write(
     ctx: &Ctx,
     object: &IdentityVerification,
     run: &WorkflowRunId,
     token: &SdkToken,
     restore: bool,
-) -> Result<Result<String, Failure>, Trouble> {
+    keep: bool,
+) -> Result<Result<Receipt, Failure>, Trouble> {
     let api: Api<Secret> = Api::namespaced(ctx.client.clone(), object.metadata.namespace.as_deref().unwrap_or_default());
     let wanted = secret(object, run, token);
     let name = name(object);
     if !restore {
         match api.create(&PostParams::default(), &wanted).await {
-            Ok(_) => return Ok(Ok(name)),
+            Ok(_) => return Ok(Ok(Receipt::CaptureSecretWritten(name))),
             Err(kube::Error::Api(status)) if status.code == 409 => {} // ours from before a crash, or somebody else's
             Err(error) => return refused(name, error),
         }
@@ -51,7 +55,7 @@ pub(super) async fn write(
     };
     let Some(found) = found else {
         return match api.create(&PostParams::default(), &wanted).await {
-            Ok(_) => Ok(Ok(name)),
+            Ok(_) => Ok(Ok(Receipt::CaptureSecretWritten(name))),
             Err(error) => refused(name, error),
         };
     };
@@ -59,22 +63,25 @@ pub(super) async fn write(
     if !found.metadata.owner_references.iter().flatten().any(|owner| owner.uid == uid) {
         return Ok(Err(Failure::SecretConflict { name }));
     }
-    let holds = |key: &String, value: &ByteString| found.data.as_ref().and_then(|data| data.get(key)) == Some(value);
-    if wanted.data.iter().flatten().all(|(key, value)| holds(key, value)) {
-        return Ok(Ok(name));
+    let held = |key: &str| found.data.as_ref().and_then(|data| data.get(key));
+    if keep && held(RUN).is_some_and(|held| held.0 == run.as_str().as_bytes()) && held(TOKEN).is_some_and(|held| !held.0.is_empty()) {
+        return Ok(Ok(Receipt::CaptureSecretKept(name)));
+    }
+    if wanted.data.iter().flatten().all(|(key, value)| held(key) == Some(value)) {
+        return Ok(Ok(Receipt::CaptureSecretWritten(name)));
     }
     let patch = serde_json::json!({
         "metadata": { "uid": found.metadata.uid, "resourceVersion": found.metadata.resource_version },
         "data": wanted.data,
     });
     match api.patch(&name, &PatchParams::default(), &Patch::Merge(patch)).await {
-        Ok(_) => Ok(Ok(name)),
+        Ok(_) => Ok(Ok(Receipt::CaptureSecretWritten(name))),
         Err(error) => refused(name, error),
     }
 }
 
 /// A right, a quota or an admission policy stands in the way: the object says so. Anything else is trouble that passes.
-fn refused(name: String, error: kube::Error) -> Result<Result<String, Failure>, Trouble> {
+fn refused(name: String, error: kube::Error) -> Result<Result<Receipt, Failure>, Trouble> {
     match error {
         kube::Error::Api(status) if matches!(status.code, 400 | 403 | 422) => Ok(Err(Failure::SecretRefused { name })),
         source => Err(Trouble::Kube { doing: "write the capture Secret", source }),
@@ -99,8 +106,8 @@ fn secret(object: &IdentityVerification, run: &WorkflowRunId, token: &SdkToken) 
             ..ObjectMeta::default()
         },
         data: Some(BTreeMap::from([
-            ("sdk_token".to_owned(), ByteString(token.expose().as_bytes().to_vec())),
-            ("workflow_run_id".to_owned(), ByteString(run.as_str().as_bytes().to_vec())),
+            (TOKEN.to_owned(), ByteString(token.expose().as_bytes().to_vec())),
+            (RUN.to_owned(), ByteString(run.as_str().as_bytes().to_vec())),
         ])),
         ..Secret::default()
     }

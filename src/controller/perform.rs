@@ -12,7 +12,7 @@ use crate::{
         limiter::{Class, Permit},
         model::{ApplicantId, WorkflowRunId},
     },
-    plan::{Effect, Failure, Looked, Receipt},
+    plan::{Effect, Failure, FreshToken, Looked, Receipt},
 };
 
 use super::{Ctx, Trouble, attributes, capture, vendor::Vendor};
@@ -24,7 +24,7 @@ pub(super) fn calls(effect: &Effect) -> usize {
     match effect {
         Effect::LookForRun { .. } => 3,      // the applicant, known or new; a page; the run
         Effect::CreateApplicant { .. } => 2, // and the run's
-        Effect::StartRun { .. } | Effect::ReadRun { .. } => 1,
+        Effect::StartRun { .. } | Effect::CreateSdkToken { .. } | Effect::ReadRun { .. } => 1,
         Effect::ReadAttributes { .. } | Effect::WriteCaptureSecret { .. } => 0,
     }
 }
@@ -65,12 +65,12 @@ pub(super) async fn effect(
 ) -> Result<Outcome, Trouble> {
     match effect {
         Effect::ReadAttributes { names } => return Ok(attributes::read(ctx, object, names).await?.map(Receipt::Attributes)),
-        Effect::WriteCaptureSecret { run, token, restore } => {
-            let write = || capture::write(ctx, object, run, token, *restore);
+        Effect::WriteCaptureSecret { run, token, restore, keep } => {
+            let write = || capture::write(ctx, object, run, token, *restore, *keep);
             // A run that is on record can wait for its Secret; one that is not is recorded soon, with or without.
             let patience = if *restore { Duration::ZERO } else { ctx.timing().deadline };
             return match persistently(ctx, patience, write).await {
-                Ok(written) => Ok(written.map(Receipt::CaptureSecretWritten)),
+                Ok(written) => Ok(written),
                 Err(trouble) if *restore => Err(trouble),
                 Err(trouble) => {
                     tracing::warn!(%trouble, "the run is recorded without its Secret");
@@ -78,7 +78,11 @@ pub(super) async fn effect(
                 }
             };
         }
-        Effect::LookForRun { .. } | Effect::CreateApplicant { .. } | Effect::StartRun { .. } | Effect::ReadRun { .. } => {}
+        Effect::LookForRun { .. }
+        | Effect::CreateApplicant { .. }
+        | Effect::StartRun { .. }
+        | Effect::CreateSdkToken { .. }
+        | Effect::ReadRun { .. } => {}
     }
     let Some(provider) = provider else {
         let reference = &object.spec.provider_ref;
@@ -109,6 +113,15 @@ async fn call(ctx: &Ctx, vendor: &Vendor, effect: &Effect, permits: &mut Vec<Per
         Effect::StartRun { run, .. } => {
             let answer = vendor.client.create_workflow_run(permit()?, run).await;
             counted(ctx, Operation::StartRun, answer).map(|run| Receipt::RunStarted(Box::new(run))).map_err(post_failure)
+        }
+        Effect::CreateSdkToken { token } => {
+            let asked_at = Timestamp::now();
+            let answer = vendor.client.create_sdk_token(permit()?, token).await;
+            match counted(ctx, Operation::CreateSdkToken, answer) {
+                Ok(token) => Ok(Receipt::SdkTokenCreated(FreshToken { token, asked_at })),
+                Err(VendorError::NotFound | VendorError::Gone) => Err(Failure::AccountChanged), // it does not know the applicant
+                Err(error) => Err(get_failure(error)),
+            }
         }
         Effect::ReadRun { run, applicant } => read_run(ctx, vendor, run, applicant.as_ref(), permit()?).await,
         Effect::LookForRun { applicant, tag } => look(ctx, vendor, applicant.as_ref(), tag, permit).await,

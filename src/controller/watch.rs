@@ -73,6 +73,7 @@ impl Kept for IdentityVerification {
             self.spec.attributes = None;
             self.spec.attributes_from = None;
             self.spec.consents = None;
+            self.spec.capture = Default::default();
             status.conditions = vec![];
             status.attributes = vec![];
             status.basis = None;

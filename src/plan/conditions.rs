@@ -86,6 +86,21 @@ pub(super) fn suspended(status: &IdentityVerificationStatus) -> bool {
     status.conditions.iter().any(|c| c.reason == Reason::Suspended.as_str())
 }
 
+/// Lets CaptureReady say what the facts do not; as ever its transition time moves only if what was recorded `before` had another status.
+pub(super) fn say_of_capture(
+    status: &mut IdentityVerificationStatus,
+    before: &IdentityVerificationStatus,
+    says: Says,
+    generation: i64,
+    now: Timestamp,
+) {
+    let planned = status.conditions.iter_mut().find(|condition| condition.type_ == Type::CaptureReady.as_str());
+    if let (Some(planned), Some(old)) = (planned, find_condition(&before.conditions, Type::CaptureReady)) {
+        planned.clone_from(old);
+    }
+    set(&mut status.conditions, Type::CaptureReady, says, generation, now);
+}
+
 type All = [(Type, Says); 7];
 
 /// What the recorded facts say.
@@ -177,10 +192,11 @@ fn submitted(status: &IdentityVerificationStatus) -> Says {
     }
 }
 
-fn capture_ready(status: &IdentityVerificationStatus, now: Timestamp) -> Says {
+pub(super) fn capture_ready(status: &IdentityVerificationStatus, now: Timestamp) -> Says {
     match (status.phase, &status.capture) {
         (Phase::AwaitingInput, Some(capture)) if capture.expires_at.as_ref().is_some_and(|t| t.0 <= now) => {
-            (Status::False, Reason::Expired, "the SDK token has expired; the person cannot capture any more".into())
+            let heals = "raise spec.capture.tokenGeneration to have a fresh one put into its Secret";
+            (Status::False, Reason::TokenExpired, format!("the SDK token has expired: {heals}"))
         }
         (Phase::AwaitingInput, Some(capture)) => {
             (Status::True, Reason::AwaitingInput, format!("the SDK token is in Secret {}", capture.secret_ref.name))

@@ -1,7 +1,9 @@
 //! One thing to do, and what came of it. `perform` has one arm per effect.
 
+use jiff::Timestamp;
+
 use crate::onfido::{
-    model::{Applicant, ApplicantId, NewApplicant, NewWorkflowRun, WorkflowRun, WorkflowRunId},
+    model::{Applicant, ApplicantId, NewApplicant, NewSdkToken, NewWorkflowRun, WorkflowRun, WorkflowRunId},
     secret::SdkToken,
 };
 
@@ -44,6 +46,13 @@ pub enum Effect {
         token: SdkToken,
         /// Whether the Secret should already be there.
         restore: bool,
+        /// Whether a token of this run that is there stays: one that was asked for is nowhere else.
+        keep: bool,
+    },
+    /// Ask for another SDK token. Repeatable: it costs nothing and ends no other token.
+    CreateSdkToken {
+        /// The vendor's request.
+        token: NewSdkToken,
     },
     /// Read the run: the only source of truth.
     ReadRun {
@@ -63,14 +72,15 @@ impl Effect {
             Self::CreateApplicant { .. } => "CreateApplicant",
             Self::StartRun { .. } => "StartRun",
             Self::WriteCaptureSecret { .. } => "WriteCaptureSecret",
+            Self::CreateSdkToken { .. } => "CreateSdkToken",
             Self::ReadRun { .. } => "ReadRun",
         }
     }
 
-    /// Whether it begins something new at the vendor; such calls go before polls.
+    /// Whether it begins something new at the vendor, or a person waits for it; such calls go before polls.
     pub fn is_start(&self) -> bool {
         match self {
-            Self::CreateApplicant { .. } | Self::StartRun { .. } | Self::LookForRun { .. } => true,
+            Self::CreateApplicant { .. } | Self::StartRun { .. } | Self::LookForRun { .. } | Self::CreateSdkToken { .. } => true,
             Self::ReadRun { .. } | Self::ReadAttributes { .. } | Self::WriteCaptureSecret { .. } => false,
         }
     }
@@ -94,8 +104,21 @@ pub enum Receipt {
     RunStarted(Box<WorkflowRun>),
     /// Of [`Effect::WriteCaptureSecret`]: the Secret's name.
     CaptureSecretWritten(String),
+    /// The same, where the token that was there stays.
+    CaptureSecretKept(String),
+    /// Of [`Effect::CreateSdkToken`].
+    SdkTokenCreated(FreshToken),
     /// Of [`Effect::ReadRun`].
     RunRead(Box<WorkflowRun>),
+}
+
+/// An SDK token that was asked for.
+#[derive(Clone, Debug)]
+pub struct FreshToken {
+    /// The token.
+    pub token: SdkToken,
+    /// Just before it was asked for: its time runs from then on, on the safe side.
+    pub asked_at: Timestamp,
 }
 
 /// What a search for our run found.

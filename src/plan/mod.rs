@@ -3,6 +3,7 @@
 //! One pass is `plan(&Observed, now)`: the status to record, then at most one [`Effect`] to perform, and when to look again. Its
 //! receipt or failure becomes part of `Observed`, and `plan` is asked again. Time, chance and nonces are arguments.
 
+mod capture;
 mod conditions;
 mod effect;
 mod failure;
@@ -22,7 +23,7 @@ pub mod verification;
 #[cfg(test)]
 mod tests;
 
-pub use effect::{Effect, Looked, Receipt};
+pub use effect::{Effect, FreshToken, Looked, Receipt};
 pub use failure::{Failure, Retry, Rule, troubleshooting};
 pub use observed::{Attributes, Facts, Given, Memory, Observed, Provider};
 pub use timing::Timing;

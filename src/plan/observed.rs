@@ -12,7 +12,7 @@ use crate::{
     },
 };
 
-use super::{Effect, Failure, Looked, Receipt, Timing};
+use super::{Effect, Failure, FreshToken, Looked, Receipt, Timing};
 
 /// Everything one pass over a verification may know.
 #[derive(Clone, Debug)]
@@ -87,6 +87,10 @@ pub struct Facts {
     pub started: Option<Result<Box<WorkflowRun>, Failure>>,
     /// The Secret's name, or why there is none.
     pub capture: Option<Result<String, Failure>>,
+    /// Whether the token that was in the Secret stays there.
+    pub capture_kept: bool,
+    /// The SDK token that was asked for, or why there is none.
+    pub fresh_token: Option<Result<FreshToken, Failure>>,
     /// The run as it is now.
     pub run: Option<Result<Box<WorkflowRun>, Failure>>,
 }
@@ -126,12 +130,15 @@ impl Observed {
             (_, Ok(Receipt::ApplicantCreated(applicant))) => facts.applicant = Some(Ok(applicant)),
             (_, Ok(Receipt::RunStarted(run))) => facts.started = Some(Ok(run)),
             (_, Ok(Receipt::CaptureSecretWritten(name))) => facts.capture = Some(Ok(name)),
+            (_, Ok(Receipt::CaptureSecretKept(name))) => (facts.capture, facts.capture_kept) = (Some(Ok(name)), true),
+            (_, Ok(Receipt::SdkTokenCreated(token))) => facts.fresh_token = Some(Ok(token)),
             (_, Ok(Receipt::RunRead(run))) => facts.run = Some(Ok(run)),
             (Effect::ReadAttributes { .. }, Err(failure)) => facts.attributes = Some(Err(failure)),
             (Effect::LookForRun { .. }, Err(failure)) => facts.looked = Some(Err(failure)),
             (Effect::CreateApplicant { .. }, Err(failure)) => facts.applicant = Some(Err(failure)),
             (Effect::StartRun { .. }, Err(failure)) => facts.started = Some(Err(failure)),
             (Effect::WriteCaptureSecret { .. }, Err(failure)) => facts.capture = Some(Err(failure)),
+            (Effect::CreateSdkToken { .. }, Err(failure)) => facts.fresh_token = Some(Err(failure)),
             (Effect::ReadRun { .. }, Err(failure)) => facts.run = Some(Err(failure)),
         }
     }

@@ -9,7 +9,7 @@ use crate::{
 };
 
 use super::{
-    ATTEMPT, Effect, Failure, Fence, Looked, Notice, NoticeKind, Observed, Plan, Provider, VerificationPlan, Wake, conditions,
+    ATTEMPT, Effect, Failure, Fence, Looked, Notice, NoticeKind, Observed, Plan, Provider, VerificationPlan, Wake, capture, conditions,
     open::{capture_noted, due},
     request::{Accepted, Ready, acceptable},
     schedule::between,
@@ -151,9 +151,11 @@ pub(super) fn started(o: &Observed, now: Timestamp, run: &WorkflowRun, notices: 
     let phase = verdict::phase_of(&run.status).unwrap_or(Phase::Processing);
     let waits = phase == Phase::AwaitingInput;
     let mut plan = nothing(o);
-    if let (true, None, Some(token)) = (waits, &o.facts.capture, &run.sdk_token) {
-        plan.effect = Some(Effect::WriteCaptureSecret { run: run.id.clone(), token: token.clone(), restore: false });
-        return plan;
+    if waits {
+        plan.effect = capture::hand_over(o, run);
+        if plan.effect.is_some() {
+            return plan;
+        }
     }
     plan.fence = match &o.status.operation {
         Some(operation) => Fence::Operation(operation.nonce.clone()),

@@ -1,5 +1,6 @@
 //! Tests of the core: the tables as data, and what holds for every plan. This file owns the stages of a life that the rows begin from.
 
+mod capture;
 mod conditions;
 mod failure;
 mod open;
@@ -67,6 +68,11 @@ fn person() -> Attributes {
 /// The same with another first name.
 fn edited() -> Attributes {
     attributes(&[("given_name", "Somebody Else"), ("family_name", "Invented"), ("birthdate", "2000-01-01")])
+}
+
+/// An SDK token that was asked for at this second.
+fn fresh_token(at: i64) -> FreshToken {
+    FreshToken { token: crate::onfido::secret::SdkToken::new("fresh-token"), asked_at: t(at) }
 }
 
 fn applicant() -> Applicant {
@@ -170,7 +176,7 @@ fn step(o: &Observed, at: i64) -> VerificationPlan {
     let plan = verification::plan(o, t(at));
     lawful(o, &plan);
     let shown = serde_json::to_string(&plan.status).unwrap() + &format!("{plan:?}");
-    for secret in ["Nobody", "Somebody Else", "Invented", "2000-01-01", "sdk-token"] {
+    for secret in ["Nobody", "Somebody Else", "Invented", "2000-01-01", "sdk-token", "fresh-token"] {
         assert!(!shown.contains(secret), "{secret} shows");
     }
     plan
@@ -252,7 +258,9 @@ fn effect_of(plan: &VerificationPlan) -> &'static str {
         Some(Effect::CreateApplicant { .. }) => "CreateApplicant",
         Some(Effect::StartRun { .. }) => "StartRun",
         Some(Effect::WriteCaptureSecret { restore: false, .. }) => "WriteCaptureSecret",
-        Some(Effect::WriteCaptureSecret { restore: true, .. }) => "WriteCaptureSecret again",
+        Some(Effect::WriteCaptureSecret { restore: true, keep: false, .. }) => "WriteCaptureSecret again",
+        Some(Effect::WriteCaptureSecret { restore: true, keep: true, .. }) => "WriteCaptureSecret if lost",
+        Some(Effect::CreateSdkToken { .. }) => "CreateSdkToken",
         Some(Effect::ReadRun { .. }) => "ReadRun",
     }
 }

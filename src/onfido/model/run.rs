@@ -25,6 +25,19 @@ pub struct NewWorkflowRun {
     pub customer_user_id: String,
 }
 
+/// The body of `POST /sdk_token`: a token for whatever run of the applicant waits for the person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NewSdkToken {
+    /// Who captures.
+    pub applicant_id: ApplicantId,
+    /// The web pages it can be used in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub referrer: Option<String>,
+    /// The mobile app it can be used in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub application_id: Option<String>,
+}
+
 /// The vendor's word for where a run stands.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum RunStatus {
