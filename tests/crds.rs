@@ -2,6 +2,7 @@
 //! That the files are current is asked in `readme.rs`.
 
 mod bounds;
+mod capture;
 mod fresh;
 mod provider;
 mod show;

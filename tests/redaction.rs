@@ -76,6 +76,7 @@ async fn nothing_leaks(format: &'static str) {
 
     let mut needles = known();
     needles.extend(well(&scene, "well").await);
+    needles.push(renewed(&scene, "renewed").await);
     refused_by_the_vendor(&scene).await;
     garbage(&scene).await;
     refused_by_us(&scene).await;
@@ -200,6 +201,20 @@ async fn well(scene: &Scene, name: &str) -> Vec<Needle> {
     };
     assert_eq!(handed.data.unwrap()["sdk_token"].0, sdk_token.as_bytes());
     needles
+}
+
+/// With a fresh SDK token, which the vendor first refuses with the old one in its words.
+async fn renewed(scene: &Scene, name: &str) -> Needle {
+    canary(scene, name, false).await;
+    scene.until_condition(name, ConditionType::CaptureReady, "True", "AwaitingInput").await;
+    fault(scene, Operation::CreateSdkToken, echoing(422)).await;
+    scene.patch(name, json!({ "capture": { "tokenGeneration": 1 } })).await;
+    scene.until_condition(name, ConditionType::CaptureReady, "False", "RequestRefused").await;
+    fault(scene, Operation::CreateSdkToken, misshapen(json!({ "token": { "of": FIRST } }).to_string())).await;
+    scene.patch(name, json!({ "capture": { "tokenGeneration": 2 } })).await;
+    let renewed = scene.until_condition(name, ConditionType::CaptureReady, "True", "AwaitingInput").await;
+    let secret = scene.secrets().get(&renewed.status.unwrap().capture.unwrap().secret_ref.name).await.unwrap();
+    Needle::new("fresh SDK token", std::str::from_utf8(&secret.data.unwrap()["sdk_token"].0).unwrap())
 }
 
 /// The vendor's refusal, with the values in its message, its fields and their keys.

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use onfido_operator::simulator::admin::{AccountSetting, Operation, Outcome};
-use onfido_operator::simulator::vendor::{Request, Settings, Vendor};
+use onfido_operator::simulator::vendor::{Capture, Request, Settings, Vendor};
 use onfido_operator::simulator::{DEMO_WORKFLOW, Error, Options, Simulator};
 use serde_json::{Value, json};
 
@@ -264,6 +264,43 @@ fn equal_seeds_give_equal_answers_and_others_do_not() {
     };
     assert_eq!(life(1), life(1));
     assert_ne!(life(1), life(2));
+}
+
+#[test]
+fn a_token_that_is_asked_for_opens_the_run_that_waits_for_ninety_minutes() {
+    let mut vendor = pure(1, Settings::default());
+    let now: Timestamp = "2030-01-01T00:00:00Z".parse().unwrap();
+    let after = |minutes: i64| now + jiff::SignedDuration::from_mins(minutes);
+    let mut call = |path: &str, body: Value| {
+        let answer = vendor.call(now, &request("POST", path, body));
+        (answer.status, serde_json::from_slice::<Value>(&answer.body).unwrap())
+    };
+    let applicant = call("/v3.6/applicants", json!({"first_name": "A", "last_name": "B"})).1["id"].clone();
+    let run = call("/v3.6/workflow_runs", json!({"workflow_id": DEMO_WORKFLOW, "applicant_id": applicant})).1;
+    let token = |answer: (u16, Value)| (answer.0, answer.1["token"].as_str().unwrap_or_default().to_owned());
+    let (status, first) = token(call("/v3.6/sdk_token", json!({"applicant_id": applicant, "referrer": "*://*/*"})));
+    let (_, second) = token(call("/v3.6/sdk_token", json!({"applicant_id": applicant})));
+    assert_eq!((status, first.split('.').count()), (200, 3));
+    assert!(first != second && run["sdk_token"] != first.as_str());
+    assert_eq!(
+        call("/v3.6/sdk_token", json!({"applicant_id": applicant, "referrer": ""})).1["error"]["fields"]["referrer"][0],
+        "invalid format"
+    );
+    assert_eq!(call("/v3.6/sdk_token", json!({"applicant_id": "nobody"})).0, 404);
+    let open = |vendor: &Vendor, at, token: &str| match vendor.capture(at, token) {
+        Capture::Open { run, .. } => run,
+        other => format!("{other:?}"),
+    };
+    let run_id = run["id"].as_str().unwrap();
+    for token in [&first, &second, run["sdk_token"].as_str().unwrap()] {
+        assert_eq!(open(&vendor, after(89), token), run_id);
+    }
+    assert!(open(&vendor, after(90), &first).starts_with("Expired"));
+    assert_eq!(open(&vendor, after(90), run["sdk_token"].as_str().unwrap()), run_id);
+    assert!(vendor.finish_capture(now, run_id));
+    let late = vendor.call(now, &request("POST", "/v3.6/sdk_token", json!({"applicant_id": applicant})));
+    let (status, late) = token((late.status, serde_json::from_slice(&late.body).unwrap()));
+    assert_eq!((status, open(&vendor, now, &late).as_str()), (200, "Unknown"), "it waits for nobody");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Workflow runs: create, read, list, and the SDK token that opens their capture. How they end is in `outcome`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 use jiff::{SignedDuration, Timestamp};
 use rand::Rng;
@@ -12,6 +12,8 @@ use crate::simulator::admin::{DefaultOutcome, Overrides, RunView};
 
 const PAGE_SIZE: usize = 20;
 const MANUAL_TOKEN_MINUTES: i64 = 90;
+/// Of one run; beyond these the oldest open nothing any more.
+const MAX_MANUAL_TOKENS: usize = 100;
 
 /// Where the person is in the capture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,6 +39,8 @@ pub struct Run {
     pub(super) reasons: Vec<String>,
     pub(super) error: Option<(String, String)>,
     pub(super) sdk_token: String,
+    /// Those that were asked for since, with their end; oldest first.
+    pub(super) manual_tokens: VecDeque<(String, Timestamp)>,
     pub(super) created_at: Timestamp,
     pub(super) updated_at: Timestamp,
     pub(super) completed_at: Option<Timestamp>,
@@ -152,6 +156,7 @@ impl Vendor {
             reasons: Vec::new(),
             error: None,
             sdk_token: sdk_token.clone(),
+            manual_tokens: VecDeque::new(),
             created_at: now,
             updated_at: now,
             completed_at: None,
@@ -235,7 +240,7 @@ impl Vendor {
         Response::json(200, &Value::Array(shown))
     }
 
-    /// The older kind of token, for an applicant.
+    /// The older kind of token, for an applicant. It opens the capture of the newest run that waits for them now.
     pub(super) fn create_sdk_token(&mut self, now: Timestamp, account: &str, request: &Request) -> Response {
         let input = match rules::object(&request.body) {
             Ok(input) => input,
@@ -247,7 +252,21 @@ impl Vendor {
         if self.applicant(account, id).is_none() {
             return Response::not_found("Applicant", id);
         }
-        let token = self.jwt(now, SignedDuration::from_mins(MANUAL_TOKEN_MINUTES), &json!({"app": account, "applicant_id": id}));
+        for field in ["referrer", "application_id", "cross_device_url"] {
+            if input.get(field).is_some_and(|value| !value.is_null() && value.as_str().is_none_or(str::is_empty)) {
+                return Response::invalid(json!({field: ["invalid format"]}));
+            }
+        }
+        let lifetime = SignedDuration::from_mins(MANUAL_TOKEN_MINUTES);
+        let token = self.jwt(now, lifetime, &json!({"app": account, "applicant_id": id}));
+        let mut runs = self.accounts.get(account).and_then(|owner| owner.by_applicant.get(id)).into_iter().flatten().rev();
+        let waits = |n: &&u64| self.runs.get(n).is_some_and(|run| run.status == "awaiting_input");
+        if let Some((number, run)) = runs.find(waits).copied().and_then(|n| Some((n, self.runs.get_mut(&n)?))) {
+            run.manual_tokens.push_back((token.clone(), now.saturating_add(lifetime).unwrap_or(Timestamp::MAX)));
+            let forgotten = if run.manual_tokens.len() > MAX_MANUAL_TOKENS { run.manual_tokens.pop_front() } else { None };
+            forgotten.map(|(token, _)| self.sdk_tokens.remove(&token));
+            self.sdk_tokens.insert(token.clone(), number);
+        }
         Response::json(200, &json!({ "token": token })).about_applicant(id)
     }
 
@@ -262,7 +281,10 @@ impl Vendor {
     pub fn capture(&self, now: Timestamp, token: &str) -> Capture {
         let Some(run) = self.sdk_tokens.get(token).and_then(|n| self.runs.get(n)) else { return Capture::Unknown };
         let link_ends = run.link["expires_at"].as_str().and_then(|t| t.parse::<Timestamp>().ok());
-        let token_ends = run.created_at.saturating_add(self.settings.sdk_token_lifetime).unwrap_or(Timestamp::MAX);
+        let token_ends = match run.manual_tokens.iter().find(|(manual, _)| manual == token) {
+            Some((_, end)) => *end,
+            None => run.created_at.saturating_add(self.settings.sdk_token_lifetime).unwrap_or(Timestamp::MAX),
+        };
         if run.step == Step::Submitted || run.status == "awaiting_input" {
             if run.step != Step::Submitted && (now >= token_ends || link_ends.is_some_and(|at| now >= at)) {
                 return Capture::Expired { redirect: run.redirect("expired_redirect_url") };
@@ -303,7 +325,9 @@ impl Vendor {
         self.set_timer(number, None);
         let Some(run) = self.runs.remove(&number) else { return };
         self.run_ids.remove(&run.id);
-        self.sdk_tokens.remove(&run.sdk_token);
+        for token in run.manual_tokens.iter().map(|(token, _)| token).chain([&run.sdk_token]) {
+            self.sdk_tokens.remove(token);
+        }
         self.link_ids.remove(&run.link_id);
         let Some(owner) = self.accounts.get_mut(&run.account) else { return };
         owner.runs.remove(&(run.completed_at, number));
