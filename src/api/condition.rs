@@ -71,7 +71,7 @@ words! {
         Accepted,
         /// Verification: the run exists at the vendor and its id is recorded.
         Submitted,
-        /// Verification: the SDK token is in the Secret and the vendor waits for the person.
+        /// Verification: SDK token or link is in the Secret and the vendor waits for the person.
         CaptureReady,
         /// Verification: the vendor reports a final outcome.
         Completed,
@@ -172,14 +172,16 @@ words! {
         Recovering,
         /// A request's fate cannot be found out; a human must look.
         VendorAmbiguous,
-        /// The Secret for the SDK token exists and belongs to somebody else.
+        /// The capture Secret exists and belongs to somebody else.
         SecretConflict,
-        /// The API server does not let the operator create the Secret for the SDK token.
+        /// The API server does not let the operator create the capture Secret.
         SecretRefused,
         /// The vendor answers something this operator cannot use.
         UnexpectedAnswer,
         /// The SDK token has expired.
         TokenExpired,
+        /// The link has expired, or would have before the run is started.
+        LinkExpired,
     }
 }
 

@@ -28,8 +28,8 @@ pub struct IdentityVerificationStatus {
     /// The attempt this status speaks of, counted from 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt: Option<i32>,
-    /// Accepted: spec, provider and attributes are good. Submitted: the run exists at the vendor. CaptureReady: the SDK token is in its
-    /// Secret and the vendor waits for the person. Completed: the vendor reported a final outcome. Verified: the verdict. Ready: the
+    /// Accepted: spec, provider and attributes are good. Submitted: the run exists at the vendor. CaptureReady: SDK token or link is in its
+    /// Secret and not expired, and the vendor waits for the person. Completed: the vendor reported a final outcome. Verified: the verdict. Ready: the
     /// request is in place; a slow or declined person is not unhealthy. Stalled: a human must act.
     #[serde(default)]
     #[schemars(length(max = 16))]
@@ -57,7 +57,7 @@ pub struct IdentityVerificationStatus {
     #[serde(default, skip_serializing_if = "Option::is_none", rename = "dashboardURL")]
     #[schemars(length(max = 2048))]
     pub dashboard_url: Option<String>,
-    /// Where the SDK token is, with which the person's device captures document and face.
+    /// Where the SDK token or link is, with which the person captures document and face.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capture: Option<CaptureStatus>,
     /// What the vendor's document comparison says of each attribute that was sent.
@@ -142,12 +142,13 @@ impl Phase {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CaptureStatus {
-    /// The Secret in this namespace, owned by this object; its key sdk_token holds the SDK token.
+    /// The Secret in this namespace, owned by this object; its key sdk_token holds the SDK token, or its key link_url the link.
     pub secret_ref: SecretRef,
     /// What the Secret holds. RunToken: the SDK token that came with the run. FreshToken: one that tokenGeneration asked for.
+    /// Link: the address of the vendor's page.
     #[serde(default)]
     pub kind: CaptureKind,
-    /// Until when it can be used, on the safe side.
+    /// Until when it can be used, on the safe side. None where the vendor did not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Time>,
     /// The spec.capture.tokenGeneration that it answers.

@@ -64,7 +64,7 @@ pub struct IdentityVerificationSpec {
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub consents: Option<Vec<Consent>>,
 
-    /// How the person captures. Default: with the vendor's SDK and the token that comes with the run.
+    /// How the person captures document and face. Default: in the application, with the vendor's SDK and the token that comes with the run.
     #[serde(default)]
     pub capture: Capture,
 

@@ -1,4 +1,4 @@
-//! The Secret that hands the SDK token over. It is the operator's: created, never adopted, touched only if its owner is this object.
+//! The Secret that hands the SDK token or the link over. It is the operator's: created, never adopted, touched only if its owner is this object.
 
 use std::collections::BTreeMap;
 
@@ -11,8 +11,8 @@ use kube::{
 use crate::{
     api::{IdentityVerification, SecretUse, USE_LABEL},
     key::Key,
-    onfido::{model::WorkflowRunId, secret::SdkToken},
-    plan::{Failure, Receipt},
+    onfido::model::WorkflowRunId,
+    plan::{Failure, Holds, Receipt},
 };
 
 use super::{Ctx, Trouble};
@@ -21,6 +21,7 @@ use super::{Ctx, Trouble};
 const OBJECT_NAME: usize = 200;
 /// Keys of the Secret.
 const TOKEN: &str = "sdk_token";
+const LINK: &str = "link_url";
 const RUN: &str = "workflow_run_id";
 
 /// The Secret's name: the object's, cut, and a digest of its uid, so that two objects of one name never share it.
@@ -30,17 +31,17 @@ pub(super) fn name(object: &IdentityVerification) -> String {
     format!("{}-{}", name.trim_end_matches(['-', '.']), &digest[..8])
 }
 
-/// Makes sure that the Secret is there and holds this token; or, to keep it, whichever token of this run is there.
+/// Makes sure that the Secret is there and holds this; or, to keep it, whichever token of this run is there.
 pub(super) async fn write(
     ctx: &Ctx,
     object: &IdentityVerification,
     run: &WorkflowRunId,
-    token: &SdkToken,
+    holds: &Holds,
     restore: bool,
     keep: bool,
 ) -> Result<Result<Receipt, Failure>, Trouble> {
     let api: Api<Secret> = Api::namespaced(ctx.client.clone(), object.metadata.namespace.as_deref().unwrap_or_default());
-    let wanted = secret(object, run, token);
+    let wanted = secret(object, run, holds);
     let name = name(object);
     if !restore {
         match api.create(&PostParams::default(), &wanted).await {
@@ -88,7 +89,11 @@ fn refused(name: String, error: kube::Error) -> Result<Result<Receipt, Failure>,
     }
 }
 
-fn secret(object: &IdentityVerification, run: &WorkflowRunId, token: &SdkToken) -> Secret {
+fn secret(object: &IdentityVerification, run: &WorkflowRunId, holds: &Holds) -> Secret {
+    let (key, value) = match holds {
+        Holds::SdkToken(token) => (TOKEN, token.expose()),
+        Holds::Link(url) => (LINK, url.expose()),
+    };
     let owner = OwnerReference {
         api_version: IdentityVerification::api_version(&()).into_owned(),
         kind: IdentityVerification::kind(&()).into_owned(),
@@ -106,7 +111,7 @@ fn secret(object: &IdentityVerification, run: &WorkflowRunId, token: &SdkToken) 
             ..ObjectMeta::default()
         },
         data: Some(BTreeMap::from([
-            (TOKEN.to_owned(), ByteString(token.expose().as_bytes().to_vec())),
+            (key.to_owned(), ByteString(value.as_bytes().to_vec())),
             (RUN.to_owned(), ByteString(run.as_str().as_bytes().to_vec())),
         ])),
         ..Secret::default()

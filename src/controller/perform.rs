@@ -65,8 +65,8 @@ pub(super) async fn effect(
 ) -> Result<Outcome, Trouble> {
     match effect {
         Effect::ReadAttributes { names } => return Ok(attributes::read(ctx, object, names).await?.map(Receipt::Attributes)),
-        Effect::WriteCaptureSecret { run, token, restore, keep } => {
-            let write = || capture::write(ctx, object, run, token, *restore, *keep);
+        Effect::WriteCaptureSecret { run, holds, restore, keep } => {
+            let write = || capture::write(ctx, object, run, holds, *restore, *keep);
             // A run that is on record can wait for its Secret; one that is not is recorded soon, with or without.
             let patience = if *restore { Duration::ZERO } else { ctx.timing().deadline };
             return match persistently(ctx, patience, write).await {

@@ -9,7 +9,7 @@ use serde_json::Value;
 pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(60 * 60);
 
 /// The fields of our requests, by which the vendor can name what it refuses.
-const FIELDS: [&str; 15] = [
+const FIELDS: [&str; 16] = [
     "address",
     "applicant_id",
     "application_id",
@@ -20,6 +20,7 @@ const FIELDS: [&str; 15] = [
     "first_name",
     "id_numbers",
     "last_name",
+    "link",
     "location",
     "phone_number",
     "referrer",

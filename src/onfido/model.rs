@@ -9,4 +9,4 @@ mod run;
 pub use applicant::{Applicant, ApplicantField, Consent, ConsentName, FieldFault, NewApplicant};
 pub use comparison::{ComparisonField, ComparisonResult, compare};
 pub use id::{ApplicantId, MalformedId, Region, Word, WorkflowId, WorkflowRunId};
-pub use run::{NewSdkToken, NewWorkflowRun, RunStatus, WorkflowRun};
+pub use run::{Link, NewLink, NewSdkToken, NewWorkflowRun, RunStatus, WorkflowRun};

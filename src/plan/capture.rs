@@ -1,4 +1,4 @@
-//! What the person captures with: which token goes into the Secret, until when it can be used, and when another is asked for. The run's
+//! What the person captures with: which token or link goes into the Secret, until when it can be used, and when another is asked for. The run's
 //! own token comes with every look and costs nothing; a fresh one is asked for only where `tokenGeneration` says so. A Secret that lost
 //! its fresh token gets the run's own again: that needs no call, and whoever wants another fresh one can say so.
 
@@ -6,12 +6,12 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::{
-    api::{CaptureKind, CaptureStatus, ConditionStatus, ConditionType, IdentityVerificationStatus, Phase, Reason, SecretRef},
-    onfido::model::{NewSdkToken, WorkflowRun},
+    api::{CaptureKind, CaptureMode, CaptureStatus, ConditionStatus, ConditionType, IdentityVerificationStatus, Phase, Reason, SecretRef},
+    onfido::model::{NewLink, NewSdkToken, WorkflowRun},
 };
 
 use super::{
-    Effect, Observed, VerificationPlan, Wake, conditions,
+    Effect, Failure, Holds, Observed, VerificationPlan, Wake, conditions,
     schedule::after,
     turn::{applicant, notice_of, wake_after},
 };
@@ -32,20 +32,50 @@ pub(super) fn hand_over(o: &Observed, run: &WorkflowRun) -> Option<Effect> {
     }
     let started = o.status.workflow_run_id.is_some();
     let recorded = o.status.capture.as_ref().filter(|_| started);
-    let (token, keep) = match &o.facts.fresh_token {
-        Some(Ok(fresh)) => (&fresh.token, false),
+    let (holds, keep) = match &o.facts.fresh_token {
+        Some(Ok(fresh)) => (Holds::SdkToken(fresh.token.clone()), false),
         // A run that was started just now has brought one.
         _ if started && wanted(o, &o.status) => {
             let (referrer, application_id) = (o.spec.capture.referrer.clone(), o.spec.capture.application_id.clone());
             return Some(Effect::CreateSdkToken { token: NewSdkToken { applicant_id: applicant(o)?, referrer, application_id } });
         }
-        _ => (run.sdk_token.as_ref()?, recorded.is_some_and(|capture| capture.kind == CaptureKind::FreshToken)),
+        _ => (of_run(o, run)?, recorded.is_some_and(|capture| capture.kind == CaptureKind::FreshToken)),
     };
-    Some(Effect::WriteCaptureSecret { run: run.id.clone(), token: token.clone(), restore: recorded.is_some(), keep })
+    Some(Effect::WriteCaptureSecret { run: run.id.clone(), holds, restore: recorded.is_some(), keep })
+}
+
+/// What a run brings by itself.
+fn of_run(o: &Observed, run: &WorkflowRun) -> Option<Holds> {
+    match o.spec.capture.mode {
+        CaptureMode::SDK => run.sdk_token.clone().map(Holds::SdkToken),
+        CaptureMode::Link => run.link.as_ref().map(|link| Holds::Link(link.url.clone())),
+    }
+}
+
+/// How the vendor's page shall behave, where the person captures there.
+pub(super) fn new_link(o: &Observed) -> Option<NewLink> {
+    if o.spec.capture.mode != CaptureMode::Link {
+        return None;
+    }
+    let asked = o.spec.capture.link.clone().unwrap_or_default();
+    Some(NewLink {
+        completed_redirect_url: asked.completed_redirect_url,
+        expired_redirect_url: asked.expired_redirect_url,
+        expires_at: asked.expires_at.map(|time| time.0),
+        language: asked.language.map(|language| language.as_str().to_owned()),
+    })
+}
+
+/// Whether a run can be started now: one whose link is dead from the start would be paid for in vain.
+pub(super) fn in_time(o: &Observed, now: Timestamp) -> Result<(), Failure> {
+    match new_link(o).and_then(|link| link.expires_at) {
+        Some(end) if end <= now => Err(Failure::LinkExpired),
+        _ => Ok(()),
+    }
 }
 
 /// What goes on record of a Secret that was written; `began` is when the run was started.
-pub(super) fn handed(o: &Observed, name: &str, began: Option<&Time>) -> CaptureStatus {
+pub(super) fn handed(o: &Observed, run: &WorkflowRun, name: &str, began: Option<&Time>) -> CaptureStatus {
     let secret_ref = SecretRef { name: name.to_owned() };
     let recorded = o.status.capture.as_ref().filter(|_| o.status.workflow_run_id.is_some());
     match (recorded, &o.facts.fresh_token) {
@@ -56,6 +86,10 @@ pub(super) fn handed(o: &Observed, name: &str, began: Option<&Time>) -> CaptureS
             generation: o.spec.capture.token_generation,
         },
         (Some(recorded), _) if o.facts.capture_kept => CaptureStatus { secret_ref, ..recorded.clone() },
+        _ if o.spec.capture.mode == CaptureMode::Link => {
+            let expires_at = run.link.as_ref().and_then(|link| link.expires_at).map(Time);
+            CaptureStatus { secret_ref, kind: CaptureKind::Link, expires_at, generation: 0 }
+        }
         _ => CaptureStatus {
             secret_ref,
             kind: CaptureKind::RunToken,

@@ -3,7 +3,9 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use crate::api::{Condition, ConditionStatus as Status, ConditionType as Type, IdentityVerificationStatus, Phase, Reason, find_condition};
+use crate::api::{
+    CaptureKind, Condition, ConditionStatus as Status, ConditionType as Type, IdentityVerificationStatus, Phase, Reason, find_condition,
+};
 
 use super::Failure;
 
@@ -194,14 +196,24 @@ fn submitted(status: &IdentityVerificationStatus) -> Says {
 
 pub(super) fn capture_ready(status: &IdentityVerificationStatus, now: Timestamp) -> Says {
     match (status.phase, &status.capture) {
-        (Phase::AwaitingInput, Some(capture)) if capture.expires_at.as_ref().is_some_and(|t| t.0 <= now) => {
-            let heals = "raise spec.capture.tokenGeneration to have a fresh one put into its Secret";
-            (Status::False, Reason::TokenExpired, format!("the SDK token has expired: {heals}"))
-        }
         (Phase::AwaitingInput, Some(capture)) => {
-            (Status::True, Reason::AwaitingInput, format!("the SDK token is in Secret {}", capture.secret_ref.name))
+            let expired = capture.expires_at.as_ref().is_some_and(|end| end.0 <= now);
+            let token = matches!(capture.kind, CaptureKind::RunToken | CaptureKind::FreshToken);
+            match (expired, token) {
+                (true, true) => {
+                    let heals = "raise spec.capture.tokenGeneration to have a fresh one put into its Secret";
+                    (Status::False, Reason::TokenExpired, format!("the SDK token has expired: {heals}"))
+                }
+                (true, false) => (
+                    Status::False,
+                    Reason::LinkExpired,
+                    "the link has expired and cannot be renewed; the vendor gives the run up some day".into(),
+                ),
+                (false, true) => (Status::True, Reason::AwaitingInput, format!("the SDK token is in Secret {}", capture.secret_ref.name)),
+                (false, false) => (Status::True, Reason::AwaitingInput, format!("the link is in Secret {}", capture.secret_ref.name)),
+            }
         }
-        (Phase::AwaitingInput, None) => (Status::False, Reason::UnexpectedAnswer, "no SDK token of this run is in a Secret".into()),
+        (Phase::AwaitingInput, None) => (Status::False, Reason::UnexpectedAnswer, "no SDK token or link of this run is in a Secret".into()),
         (Phase::Pending, _) => (Status::False, Reason::Pending, "the run does not exist".into()),
         _ => (Status::False, Reason::CaptureFinished, "the vendor does not wait for the person any more".into()),
     }

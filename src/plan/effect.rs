@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use crate::onfido::{
     model::{Applicant, ApplicantId, NewApplicant, NewSdkToken, NewWorkflowRun, WorkflowRun, WorkflowRunId},
-    secret::SdkToken,
+    secret::{LinkUrl, SdkToken},
 };
 
 use super::Attributes;
@@ -38,12 +38,12 @@ pub enum Effect {
         /// The vendor's request.
         run: NewWorkflowRun,
     },
-    /// Put the SDK token into the Secret, if it is not there.
+    /// Put what the person captures with into the Secret, if it is not there.
     WriteCaptureSecret {
-        /// The run the token is for.
+        /// The run it is for.
         run: WorkflowRunId,
-        /// The token.
-        token: SdkToken,
+        /// The token, or the link.
+        holds: Holds,
         /// Whether the Secret should already be there.
         restore: bool,
         /// Whether a token of this run that is there stays: one that was asked for is nowhere else.
@@ -89,6 +89,15 @@ impl Effect {
     pub fn is_unrepeatable(&self) -> bool {
         matches!(self, Self::CreateApplicant { .. } | Self::StartRun { .. })
     }
+}
+
+/// What the person captures with.
+#[derive(Clone, Debug)]
+pub enum Holds {
+    /// In the application.
+    SdkToken(SdkToken),
+    /// On the vendor's page.
+    Link(LinkUrl),
 }
 
 /// What came of an effect.

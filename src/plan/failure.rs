@@ -21,6 +21,7 @@ pub enum Failure {
     AttributeNotMapped { name: String },
     AttributeChanged { names: Vec<String> },
     InlineForbidden { name: String },
+    LinkExpired,
     Unauthorized,
     WrongRegion,
     RequestRefused { fields: Vec<String> },
@@ -125,6 +126,9 @@ impl Failure {
                 true,
                 "use valueFrom, or set the provider's spec.personalData.inline to Allow",
             ),
+            Self::LinkExpired => {
+                rule(C::Accepted, R::LinkExpired, Retry::OnChange, true, "set spec.capture.link.expiresAt to a time that is still to come")
+            }
             Self::Unauthorized => {
                 rule(C::Submitted, R::Unauthorized, Retry::Backoff, false, "put a valid API token into the provider's Secret")
             }
@@ -209,6 +213,7 @@ impl Failure {
             Self::AttributeNotMapped { name } => format!("attribute {name} is not mapped by the provider"),
             Self::AttributeChanged { names } => format!("changed since the applicant was created: {}", names.join(", ")),
             Self::InlineForbidden { name } => format!("attribute {name} has its value in the spec, which the provider forbids"),
+            Self::LinkExpired => "the link would have expired before the run is started".into(),
             Self::Unauthorized => "the vendor refuses the API token".into(),
             Self::WrongRegion => "the account lives in another region".into(),
             Self::RequestRefused { fields } if fields.is_empty() => "the vendor refused the request".into(),
@@ -244,6 +249,7 @@ impl Failure {
             Self::AttributeNotMapped { name: name.clone() },
             Self::AttributeChanged { names: vec![name.clone()] },
             Self::InlineForbidden { name: name.clone() },
+            Self::LinkExpired,
             Self::Unauthorized,
             Self::WrongRegion,
             Self::RequestRefused { fields: vec!["FIELD".into()] },

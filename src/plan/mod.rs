@@ -23,7 +23,7 @@ pub mod verification;
 #[cfg(test)]
 mod tests;
 
-pub use effect::{Effect, FreshToken, Looked, Receipt};
+pub use effect::{Effect, FreshToken, Holds, Looked, Receipt};
 pub use failure::{Failure, Retry, Rule, troubleshooting};
 pub use observed::{Attributes, Facts, Given, Memory, Observed, Provider};
 pub use timing::Timing;

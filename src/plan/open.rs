@@ -50,7 +50,7 @@ fn still_open(o: &Observed, now: Timestamp, run: &WorkflowRun, phase: Phase) -> 
     }
     noted(o, now, &mut plan.status, run);
     plan.status.phase = phase;
-    capture_noted(o, now, &mut plan);
+    capture_noted(o, now, run, &mut plan);
     plan.wake = Wake::At(due_after_look(o, &plan.status, now));
     plan
 }
@@ -88,11 +88,11 @@ pub(super) fn acknowledged(o: &Observed, now: Timestamp, wake: Timestamp) -> Ver
 }
 
 /// Notes what became of the Secret, and says all conditions. A Secret that is not ours holds no token of ours.
-pub(super) fn capture_noted(o: &Observed, now: Timestamp, plan: &mut VerificationPlan) {
+pub(super) fn capture_noted(o: &Observed, now: Timestamp, run: &WorkflowRun, plan: &mut VerificationPlan) {
     let mut trouble = None;
     match &o.facts.capture {
         Some(Ok(name)) => {
-            plan.status.capture = Some(capture::handed(o, name, plan.status.started_at.as_ref()));
+            plan.status.capture = Some(capture::handed(o, run, name, plan.status.started_at.as_ref()));
         }
         Some(Err(failure)) => {
             plan.status.capture = None;

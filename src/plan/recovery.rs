@@ -10,7 +10,7 @@ use crate::{
 };
 
 use super::{
-    Failure, Fence, Looked, Notice, NoticeKind, Observed, VerificationPlan, Wake, conditions,
+    Failure, Fence, Looked, Notice, NoticeKind, Observed, VerificationPlan, Wake, capture, conditions,
     request::{Accepted, acceptable, willing},
     schedule::{after, between},
     start::{adopt, beside, intend_applicant, oldest, start_run, started},
@@ -100,6 +100,9 @@ fn applicant_in_doubt(o: &Observed, now: Timestamp, operation: &Operation) -> Ve
         Some(Ok(looked)) if !looked.runs.is_empty() => return adopt(o, now, looked, o.status.basis.clone()),
         Some(Ok(_)) => {}
     }
+    if let Err(failure) = capture::in_time(o, now) {
+        return refused(o, now, &failure);
+    }
     let mut plan = intend_applicant(o, now, accepted, operation.tries + 1);
     plan.notices.push(Notice {
         kind: NoticeKind::PossibleOrphanApplicant,
@@ -181,7 +184,7 @@ fn absent(o: &Observed, now: Timestamp, operation: &Operation) -> VerificationPl
 
 /// The absence is believed: a new try with a new nonce.
 fn try_again(o: &Observed, now: Timestamp, operation: &Operation) -> VerificationPlan {
-    if let Err(failure) = willing(o) {
+    if let Err(failure) = willing(o).and_then(|_| capture::in_time(o, now)) {
         return refused(o, now, &failure);
     }
     let applicant = ApplicantId::parse(o.status.applicant_id.clone().unwrap_or_default());

@@ -39,6 +39,9 @@ pub(super) fn request(o: &Observed, now: Timestamp) -> VerificationPlan {
         }
         None | Some(Ok(_)) => {}
     }
+    if let Err(failure) = capture::in_time(o, now) {
+        return refused(o, now, &failure);
+    }
     match ApplicantId::parse(o.status.applicant_id.clone().unwrap_or_default()) {
         Ok(applicant) => intend_run(o, now, applicant, accepted.basis),
         Err(_) => intend_applicant(o, now, accepted, 0),
@@ -103,7 +106,8 @@ fn intend_run(o: &Observed, now: Timestamp, applicant: ApplicantId, basis: Basis
 
 /// The vendor's request for the one run of this attempt.
 pub(super) fn start_run(o: &Observed, applicant_id: ApplicantId, workflow_id: WorkflowId) -> Effect {
-    let run = NewWorkflowRun { workflow_id, applicant_id, tags: vec![o.tag.clone()], customer_user_id: o.spec.subject.clone() };
+    let (customer_user_id, link) = (o.spec.subject.clone(), capture::new_link(o));
+    let run = NewWorkflowRun { workflow_id, applicant_id, tags: vec![o.tag.clone()], customer_user_id, link };
     Effect::StartRun { nonce: o.nonce.clone(), run }
 }
 
@@ -173,7 +177,7 @@ pub(super) fn started(o: &Observed, now: Timestamp, run: &WorkflowRun, notices: 
     status.started_at = Some(Time(began));
     // Even a run that comes back approved is only believed once it is read.
     status.phase = if phase.is_final() { Phase::Processing } else { phase };
-    capture_noted(o, now, &mut plan);
+    capture_noted(o, now, run, &mut plan);
     plan.wake = if phase.is_final() { Wake::At(now) } else { Wake::At(due(o, &plan.status, now)) };
     plan
 }

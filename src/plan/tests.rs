@@ -176,7 +176,8 @@ fn step(o: &Observed, at: i64) -> VerificationPlan {
     let plan = verification::plan(o, t(at));
     lawful(o, &plan);
     let shown = serde_json::to_string(&plan.status).unwrap() + &format!("{plan:?}");
-    for secret in ["Nobody", "Somebody Else", "Invented", "2000-01-01", "sdk-token", "fresh-token"] {
+    for secret in ["Nobody", "Somebody Else", "Invented", "2000-01-01", "sdk-token", "fresh-token", "canary-of-a-link", "app.example.test"]
+    {
         assert!(!shown.contains(secret), "{secret} shows");
     }
     plan

@@ -67,7 +67,7 @@ fn nothing_that_holds_them_prints_them() {
     };
     let refused = || kube::Error::Api(Status { code: 403, ..Status::failure(&format!("denied: {CANARY}"), "Forbidden") }.boxed());
     let sdk_token = SdkToken::new(CANARY);
-    let write = Effect::WriteCaptureSecret { run: run.id.clone(), token: sdk_token.clone(), restore: false, keep: false };
+    let write = Effect::WriteCaptureSecret { run: run.id.clone(), holds: Holds::SdkToken(sdk_token.clone()), restore: false, keep: false };
     let shown = [
         format!("{token:?} {webhook:?} {sdk_token:?} {:?} {:?}", Personal::new(CANARY), token.environment()),
         format!("{client:?}"),

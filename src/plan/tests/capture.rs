@@ -207,3 +207,95 @@ fn a_look_leaves_a_fresh_token_where_it_is_and_puts_the_runs_own_in_the_place_of
     let o = with(next(&o, step(&o, 200).status), |o| o.memory.last_look = Some(t(200)));
     check(vec![Row("at rest", o, 201, ["", "AwaitingInput", "=", "", "Fields", "+3599", ""])]);
 }
+
+// ---- On the vendor's page ------------------------------------------------------------------------------------------------------------
+
+const LINK: &str = "https://page.example.test/canary-of-a-link";
+
+/// A verification by link, which expires so many seconds into the test if at all.
+fn by_link(o: Observed, expires: Option<i64>) -> Observed {
+    let link = json!({"expiresAt": expires.map(|at| t(at).to_string()), "language": "de_DE", "completedRedirectURL": "https://app.example.test/done"});
+    with(o, |o| o.spec.capture = serde_json::from_value(json!({"mode": "Link", "link": link})).unwrap())
+}
+
+/// The run as the vendor tells it, with its link.
+fn linked(expires: Option<i64>) -> Option<Result<Box<WorkflowRun>, Failure>> {
+    let link = json!({"url": LINK, "expires_at": expires.map(|at| t(at).to_string())});
+    Some(Ok(Box::new(run("awaiting_input", json!({"link": link})))))
+}
+
+/// The run and its link are on record.
+fn on_page(expires: Option<i64>) -> Observed {
+    let o = with(by_link(run_intended(), expires), |o| o.facts.started = linked(expires));
+    next(&o, step(&written(o.clone()), 0).status)
+}
+
+#[test]
+fn a_run_with_a_link_hands_the_link_over_and_no_token() {
+    let intended = |mode: fn(Observed) -> Observed| {
+        let o = with(mode(applicant_intended()), |o| o.facts.applicant = Some(Ok(applicant())));
+        let Some(Effect::StartRun { run, .. }) = step(&o, 1).effect else { panic!("no run is started") };
+        serde_json::to_value(run).unwrap()
+    };
+    assert_eq!(intended(|o| o).get("link"), None, "a run for the SDK says nothing of links");
+    assert_eq!(intended(|o| with(o, |o| o.spec.capture.mode = crate::api::CaptureMode::Link))["link"], json!({}));
+    assert_eq!(
+        intended(|o| by_link(o, Some(900)))["link"],
+        json!({"language": "de_DE", "completed_redirect_url": "https://app.example.test/done", "expires_at": t(900).to_string()})
+    );
+
+    let started = with(by_link(run_intended(), Some(900)), |o| o.facts.started = linked(Some(900)));
+    let Some(Effect::WriteCaptureSecret { holds: Holds::Link(url), keep: false, .. }) = step(&started, 1).effect else { panic!("no link") };
+    assert_eq!(url.expose(), LINK);
+    let handed = capture(&written(started), 1);
+    assert_eq!((handed.kind, handed.expires_at.map(|end| end.0), handed.generation), (CaptureKind::Link, Some(t(900)), 0));
+    assert_eq!(on_page(None).status.capture.unwrap().expires_at, None, "what the vendor does not say is not made up");
+    let without = with(by_link(run_intended(), None), |o| o.facts.started = boxed("awaiting_input"));
+    check(vec![Row(
+        "a run that comes without a link is read at once",
+        without,
+        1,
+        ["", "AwaitingInput", "CaptureReady=False/UnexpectedAnswer Ready=True/Started", "", "Operation nonce-1+", "+-1", ""],
+    )]);
+}
+
+#[test]
+fn a_link_that_has_expired_is_said_and_renewed_by_nobody() {
+    let o = with(on_page(Some(900)), |o| o.memory.last_look = Some(t(50)));
+    let expired = "CaptureReady=False/LinkExpired Completed=False/AwaitingInput Ready=True/Started";
+    let seen = |o: &Observed| with(o.clone(), |o| o.facts.run = linked(Some(900)));
+    check(vec![
+        Row("until then it is ready", o.clone(), 100, ["", "AwaitingInput", "= CaptureReady=True/AwaitingInput", "", "Fields", "+800", ""]),
+        Row("then it is not", o.clone(), 900, ["", "AwaitingInput", expired, "", "Fields", "+2750", ""]),
+        Row("a look restores it", seen(&o), 100, ["WriteCaptureSecret again", "AwaitingInput", "=", "", "Fields", "OnChange", ""]),
+        Row("and says so", written(seen(&o)), 950, ["", "AwaitingInput", expired, "", "Fields", "+3600", ""]),
+    ]);
+    let later = with(written(seen(&o)), |o| o.facts.run = linked(Some(2000)));
+    assert_eq!(capture(&later, 950).expires_at.unwrap().0, t(2000), "it expires when the vendor says");
+    let says = |o: &Observed| all_says(&step(o, 950).status);
+    assert!(says(&later).contains(&"CaptureReady=True/AwaitingInput".into()));
+}
+
+#[test]
+fn nothing_is_started_for_a_link_that_is_dead_from_the_start() {
+    let dead = |o: Observed| by_link(o, Some(100));
+    let refused = "Accepted=False/LinkExpired Ready=False/LinkExpired";
+    let doubt = with(applicant_intended(), |o| {
+        (o.facts.attributes, o.facts.looked) = (Some(Ok(person())), looked(vec![]));
+        o.memory.operation_known_for = secs(100);
+    });
+    let absent = with(run_intended(), |o| {
+        let operation = o.status.operation.as_mut().unwrap();
+        (operation.looks, operation.absent_since) = (2, serde_json::from_value(json!(t(100).to_string())).ok());
+        o.facts.looked = looked(vec![]);
+    });
+    let found = with(dead(read()), |o| o.facts.looked = looked(vec![*linked(Some(100)).unwrap().unwrap()]));
+    check(vec![
+        Row("in time", dead(read()), 30, ["CreateApplicant", "Pending", "", "CreateApplicant 0 0", "Version", "OnChange", ""]),
+        Row("too late", with(dead(read()), |o| o.created_at = t(100)), 100, ["", "Pending", refused, "", "Fields", "OnChange", "Refused"]),
+        Row("nor another applicant", dead(doubt), 100, ["", "Pending", refused, "CreateApplicant 0 0", "Fields", "OnChange", "Refused"]),
+        Row("nor another run", dead(absent), 600, ["", "Pending", refused, "StartRun 0 2", "Fields", "OnChange", "Refused"]),
+        // One that exists is the one all the same.
+        Row("found", found, 100, ["WriteCaptureSecret", "Pending", "=", "", "Fields", "OnChange", ""]),
+    ]);
+}
