@@ -29,6 +29,21 @@ async fn the_quickstart_is_accepted_as_it_stands() {
 }
 
 #[tokio::test]
+async fn every_story_is_accepted_as_it_stands() {
+    let plane = installed().await;
+    let namespaces = file("examples/quickstart/00-namespaces.yaml");
+    let done = plane.kubectl(&[&STRICT[..], &[&namespaces.to_string_lossy()]].concat()).await.unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let stories: Vec<PathBuf> = files("").into_iter().filter(|path| path.extension().is_some_and(|end| end == "yaml")).collect();
+    assert!(stories.iter().any(|path| path.ends_with("link.yaml")));
+    for path in stories {
+        let done = plane.kubectl(&[&STRICT[..], &[&path.to_string_lossy(), "--dry-run=server"]].concat()).await.unwrap();
+        let said = String::from_utf8_lossy(&done.stderr);
+        assert!(done.status.success() && said.is_empty(), "{}: {said}", path.display());
+    }
+}
+
+#[tokio::test]
 async fn a_field_that_does_not_exist_would_be_noticed() {
     let plane = installed().await;
     let namespace = crate::support::control_plane::namespace(plane, "examples").await;

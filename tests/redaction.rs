@@ -77,6 +77,7 @@ async fn nothing_leaks(format: &'static str) {
     let mut needles = known();
     needles.extend(well(&scene, "well").await);
     needles.push(renewed(&scene, "renewed").await);
+    needles.extend(linked(&scene, "linked").await);
     refused_by_the_vendor(&scene).await;
     garbage(&scene).await;
     refused_by_us(&scene).await;
@@ -215,6 +216,23 @@ async fn renewed(scene: &Scene, name: &str) -> Needle {
     let renewed = scene.until_condition(name, ConditionType::CaptureReady, "True", "AwaitingInput").await;
     let secret = scene.secrets().get(&renewed.status.unwrap().capture.unwrap().secret_ref.name).await.unwrap();
     Needle::new("fresh SDK token", std::str::from_utf8(&secret.data.unwrap()["sdk_token"].0).unwrap())
+}
+
+/// By link, which leads back to an address of the application's.
+async fn linked(scene: &Scene, name: &str) -> Vec<Needle> {
+    let back = "https://app.invented.example/session/canary-of-a-session";
+    scene.secret(name, Some("attributes"), &[("given_name", FIRST), ("family_name", LAST)]).await;
+    let link = json!({ "completedRedirectURL": back, "expiredRedirectURL": back, "language": "es_ES" });
+    let from = json!([{ "secretRef": { "name": name } }]);
+    fault(scene, Operation::CreateWorkflowRun, echoing(422)).await;
+    create(scene, name, json!({ "attributesFrom": from, "capture": { "mode": "Link", "link": link } })).await;
+    scene.until_condition(name, ConditionType::Submitted, "False", "RequestRefused").await;
+    scene.patch(name, json!({ "capture": { "link": { "language": "en_US" } } })).await;
+    let handed = scene.until_condition(name, ConditionType::CaptureReady, "True", "AwaitingInput").await;
+    let secret = scene.secrets().get(&handed.status.unwrap().capture.unwrap().secret_ref.name).await.unwrap();
+    let url = String::from_utf8(secret.data.unwrap()["link_url"].0.clone()).unwrap();
+    let end = url.rsplit('/').next().unwrap();
+    vec![Needle::new("the link", &url), Needle::new("the end of the link", end), Needle::new("the application's address", back)]
 }
 
 /// The vendor's refusal, with the values in its message, its fields and their keys.

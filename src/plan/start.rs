@@ -179,7 +179,7 @@ pub(super) fn started(o: &Observed, now: Timestamp, run: &WorkflowRun, notices: 
     status.phase = if phase.is_final() { Phase::Processing } else { phase };
     capture_noted(o, now, run, &mut plan);
     plan.wake = if phase.is_final() { Wake::At(now) } else { Wake::At(due(o, &plan.status, now)) };
-    plan
+    capture::ready(o, now, plan)
 }
 
 pub(super) fn intent(o: &Observed, now: Timestamp, kind: OperationKind, tries: u32) -> Operation {

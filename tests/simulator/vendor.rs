@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use onfido_operator::simulator::admin::{AccountSetting, Operation, Outcome};
-use onfido_operator::simulator::vendor::{Capture, Request, Settings, Vendor};
+use onfido_operator::simulator::vendor::{Capture, Door, Request, Settings, Step, Vendor};
 use onfido_operator::simulator::{DEMO_WORKFLOW, Error, Options, Simulator};
 use serde_json::{Value, json};
 
@@ -287,7 +287,7 @@ fn a_token_that_is_asked_for_opens_the_run_that_waits_for_ninety_minutes() {
         "invalid format"
     );
     assert_eq!(call("/v3.6/sdk_token", json!({"applicant_id": "nobody"})).0, 404);
-    let open = |vendor: &Vendor, at, token: &str| match vendor.capture(at, token) {
+    let open = |vendor: &Vendor, at, token: &str| match vendor.capture(at, Door::Token(token)) {
         Capture::Open { run, .. } => run,
         other => format!("{other:?}"),
     };
@@ -301,6 +301,28 @@ fn a_token_that_is_asked_for_opens_the_run_that_waits_for_ninety_minutes() {
     let late = vendor.call(now, &request("POST", "/v3.6/sdk_token", json!({"applicant_id": applicant})));
     let (status, late) = token((late.status, serde_json::from_slice(&late.body).unwrap()));
     assert_eq!((status, open(&vendor, now, &late).as_str()), (200, "Unknown"), "it waits for nobody");
+}
+
+#[test]
+fn a_link_has_an_end_of_its_own() {
+    let mut vendor = pure(1, Settings::default());
+    let now: Timestamp = "2030-01-01T00:00:00Z".parse().unwrap();
+    let mut call = |path: &str, body: Value| serde_json::from_slice::<Value>(&vendor.call(now, &request("POST", path, body)).body).unwrap();
+    let applicant = call("/v3.6/applicants", json!({"first_name": "A", "last_name": "B"}))["id"].clone();
+    let asked = json!({"language": "fr_FR", "expires_at": "2030-01-01T01:00:00Z", "completed_redirect_url": "https://a.test/done",
+        "expired_redirect_url": "https://a.test/late"});
+    let run = call("/v3.6/workflow_runs", json!({"workflow_id": DEMO_WORKFLOW, "applicant_id": applicant, "link": asked}));
+    let mut told = run["link"].clone();
+    let url = told.as_object_mut().unwrap().remove("url").unwrap();
+    assert_eq!(told, asked, "the vendor echoes it");
+    let (link, token) = (url.as_str().unwrap().rsplit('/').next().unwrap(), run["sdk_token"].as_str().unwrap());
+    let at = |minutes: i64, door| vendor.capture(now + jiff::SignedDuration::from_mins(minutes), door);
+    let some = |text: &str| Some(text.to_owned());
+    let open = |redirect, language| Capture::Open { run: run["id"].as_str().unwrap().into(), step: Step::Consent, redirect, language };
+    assert_eq!(at(59, Door::Link(link)), open(some("https://a.test/done"), some("fr_FR")));
+    assert_eq!(at(60, Door::Link(link)), Capture::Expired { redirect: some("https://a.test/late") });
+    assert_eq!(at(60, Door::Token(token)), open(None, None), "that is the link's end, not the run's");
+    assert_eq!(at(0, Door::Link(token)), Capture::Unknown);
 }
 
 #[test]

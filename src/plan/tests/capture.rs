@@ -251,12 +251,23 @@ fn a_run_with_a_link_hands_the_link_over_and_no_token() {
     assert_eq!((handed.kind, handed.expires_at.map(|end| end.0), handed.generation), (CaptureKind::Link, Some(t(900)), 0));
     assert_eq!(on_page(None).status.capture.unwrap().expires_at, None, "what the vendor does not say is not made up");
     let without = with(by_link(run_intended(), None), |o| o.facts.started = boxed("awaiting_input"));
-    check(vec![Row(
-        "a run that comes without a link is read at once",
-        without,
-        1,
-        ["", "AwaitingInput", "CaptureReady=False/UnexpectedAnswer Ready=True/Started", "", "Operation nonce-1+", "+-1", ""],
-    )]);
+    let looked_at = |o: Observed| with(o, |o| o.memory.last_look = Some(t(0)));
+    check(vec![
+        Row(
+            "a run that comes without a link is read at once",
+            without,
+            1,
+            ["", "AwaitingInput", "CaptureReady=False/UnexpectedAnswer Ready=True/Started", "", "Operation nonce-1+", "+-1", ""],
+        ),
+        Row(
+            "the pass after the start is made when the link expires at the latest",
+            looked_at(with(by_link(run_intended(), Some(900)), |o| {
+                (o.facts.started, o.facts.capture) = (linked(Some(900)), Some(Ok("s".into())))
+            })),
+            1,
+            ["", "AwaitingInput", "CaptureReady=True/AwaitingInput Submitted=True/Started", "", "Operation nonce-1+", "+899", ""],
+        ),
+    ]);
 }
 
 #[test]

@@ -43,6 +43,7 @@ fn table() -> Vec<RuleRow> {
         (Failure::AttributeNotMapped { name: name.clone() }, C::Accepted, R::AttributeNotMapped, Retry::OnChange, true),
         (Failure::AttributeChanged { names: vec![name.clone()] }, C::Accepted, R::AttributeChanged, Retry::Backoff, true),
         (Failure::InlineForbidden { name: name.clone() }, C::Accepted, R::InlineForbidden, Retry::OnChange, true),
+        (Failure::LinkExpired, C::Accepted, R::LinkExpired, Retry::OnChange, true),
         (Failure::Unauthorized, C::Submitted, R::Unauthorized, Retry::Backoff, false),
         (Failure::WrongRegion, C::Submitted, R::WrongRegion, Retry::Slowly, false),
         (Failure::RequestRefused { fields: vec!["email".into()] }, C::Submitted, R::RequestRefused, Retry::Slowly, true),
@@ -68,7 +69,7 @@ fn each_failure_has_its_rule() {
         assert!(failure.message().ends_with(rule.remedy) && !rule.remedy.is_empty(), "{failure:?}");
         seen.insert(format!("{failure:?}").split([' ', '{']).next().unwrap().to_owned());
     }
-    assert_eq!(seen.len(), 22, "every variant has its row here");
+    assert_eq!(seen.len(), 23, "every variant has its row here");
     // A header, a rule, and a line for each variant.
     assert_eq!(troubleshooting().lines().count(), 2 + seen.len());
 }

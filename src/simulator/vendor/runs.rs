@@ -7,22 +7,13 @@ use rand::Rng;
 use serde_json::{Value, json};
 
 use super::wire::{Request, Response};
-use super::{Timer, Vendor, rules};
+use super::{Step, Timer, Vendor, rules};
 use crate::simulator::admin::{DefaultOutcome, Overrides, RunView};
 
 const PAGE_SIZE: usize = 20;
 const MANUAL_TOKEN_MINUTES: i64 = 90;
 /// Of one run; beyond these the oldest open nothing any more.
 const MAX_MANUAL_TOKENS: usize = 100;
-
-/// Where the person is in the capture.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Step {
-    Consent,
-    Document,
-    Selfie,
-    Submitted,
-}
 
 /// A workflow run. No Debug: it holds the SDK token.
 pub struct Run {
@@ -48,22 +39,6 @@ pub struct Run {
     pub(super) plan: DefaultOutcome,
     pub(super) shown: Overrides,
     pub(super) timer: Option<(Timestamp, Timer)>,
-}
-
-/// What the capture page may know of the run its token opens.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Capture {
-    Unknown,
-    Expired {
-        redirect: Option<String>,
-    },
-    /// The run ended, or waits for nobody.
-    Closed,
-    Open {
-        run: String,
-        step: Step,
-        completed_redirect: Option<String>,
-    },
 }
 
 impl Run {
@@ -101,10 +76,6 @@ impl Run {
             sdk_token: self.sdk_token.clone(),
             capture_url: format!("{base}/l/{}", self.link_id),
         }
-    }
-
-    fn redirect(&self, name: &str) -> Option<String> {
-        self.link[name].as_str().map(str::to_owned)
     }
 }
 
@@ -275,42 +246,6 @@ impl Vendor {
         let base = &self.settings.public_url;
         let found = self.runs.values().rev().filter(|run| tag.is_none_or(|tag| run.tags.iter().any(|t| t == tag)));
         found.take(limit).map(|run| run.view(base)).collect()
-    }
-
-    /// What the capture page finds behind a token.
-    pub fn capture(&self, now: Timestamp, token: &str) -> Capture {
-        let Some(run) = self.sdk_tokens.get(token).and_then(|n| self.runs.get(n)) else { return Capture::Unknown };
-        let link_ends = run.link["expires_at"].as_str().and_then(|t| t.parse::<Timestamp>().ok());
-        let token_ends = match run.manual_tokens.iter().find(|(manual, _)| manual == token) {
-            Some((_, end)) => *end,
-            None => run.created_at.saturating_add(self.settings.sdk_token_lifetime).unwrap_or(Timestamp::MAX),
-        };
-        if run.step == Step::Submitted || run.status == "awaiting_input" {
-            if run.step != Step::Submitted && (now >= token_ends || link_ends.is_some_and(|at| now >= at)) {
-                return Capture::Expired { redirect: run.redirect("expired_redirect_url") };
-            }
-            return Capture::Open { run: run.id.clone(), step: run.step, completed_redirect: run.redirect("completed_redirect_url") };
-        }
-        Capture::Closed
-    }
-
-    /// The token behind a hosted link.
-    pub fn link_token(&self, link: &str) -> Option<&str> {
-        self.link_ids.get(link).and_then(|n| self.runs.get(n)).map(|run| run.sdk_token.as_str())
-    }
-
-    /// The person has done this step; another than the current one changes nothing.
-    pub fn step_done(&mut self, now: Timestamp, token: &str, done: Step) {
-        let Capture::Open { step, .. } = self.capture(now, token) else { return };
-        let Some(&number) = self.sdk_tokens.get(token).filter(|_| step == done) else { return };
-        let next = match step {
-            Step::Consent => Step::Document,
-            Step::Document => Step::Selfie,
-            Step::Selfie | Step::Submitted => return self.capture_finished(now, number),
-        };
-        if let Some(run) = self.runs.get_mut(&number) {
-            run.step = next;
-        }
     }
 
     pub(super) fn set_timer(&mut self, number: u64, timer: Option<(Timestamp, Timer)>) {
