@@ -26,7 +26,8 @@ pub struct Capture {
 
     /// Raise it to ask for a fresh SDK token while the vendor waits for the person, as when they come back after the first one has expired.
     /// The fresh one replaces the old one in the Secret, and can be used for 85 minutes; status.capture.generation says when it is there.
-    /// Default: 0. Never decreases. The run's own token, which comes with each run and can be used for five weeks, needs none of this.
+    /// Default: 0. Never decreases. The run's own token, which comes with each run and can be used for five weeks, needs none of this, and is the one
+    /// the vendor's SDKs expect: some warn of another.
     #[serde(default)]
     #[schemars(range(min = 0, max = 10000))]
     #[x_kube(validation = Rule::new("self >= oldSelf").message("tokenGeneration never decreases"))]

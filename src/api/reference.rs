@@ -57,7 +57,7 @@ pub enum SecretUse {
     Webhook,
     /// Attribute values of one person.
     Attributes,
-    /// The operator's own: the SDK token of one verification.
+    /// The operator's own: the SDK token or link of one verification.
     Capture,
 }
 

@@ -150,7 +150,7 @@ pub(super) fn beside(used: &WorkflowRun, all: &[WorkflowRun]) -> Vec<Notice> {
     others.map(|other| Notice { kind: NoticeKind::ExtraRun, message: message(other.id.as_str()) }).collect()
 }
 
-/// The run exists: the SDK token goes into the Secret, then the run goes on record.
+/// The run exists: what the person captures with goes into the Secret, then the run goes on record.
 pub(super) fn started(o: &Observed, now: Timestamp, run: &WorkflowRun, notices: Vec<Notice>) -> VerificationPlan {
     let phase = verdict::phase_of(&run.status).unwrap_or(Phase::Processing);
     let waits = phase == Phase::AwaitingInput;

@@ -111,7 +111,7 @@ async fn a_fresh_token_that_has_expired_is_renewed_only_when_somebody_asks() {
     install(control_plane).await;
     let scene = Scene::bare(control_plane, "expired").await;
     // Its 85 minutes are five seconds here.
-    let run = Run { only: Some(scene.namespace.clone()), time_scale: 0.001, ..Run::default() };
+    let run = Run { watch: vec![scene.namespace.clone()], time_scale: 0.001, ..Run::default() };
     let _hasty = Operator::start(control_plane, &run).await;
     scene.provider(json!({})).await;
     scene.awaiting("person", json!({})).await;
