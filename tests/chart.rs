@@ -2,9 +2,17 @@
 //! it rendered is looked at, is here.
 
 mod bad_values;
+#[cfg(target_os = "linux")]
+mod install;
+#[cfg(target_os = "linux")]
+mod kubelet;
 mod notes;
 mod policies;
+#[cfg(target_os = "linux")]
+mod release;
 mod render;
+#[cfg(target_os = "linux")]
+mod rights;
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;

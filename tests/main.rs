@@ -11,6 +11,8 @@ mod deliveries;
 mod demo;
 mod dev;
 mod examples;
+#[cfg(target_os = "linux")]
+mod image;
 mod layering;
 mod life;
 mod limits;

@@ -19,24 +19,32 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal};
 
 use super::DevError;
+use super::cell::Cell;
 use super::error::tail;
 
 /// The hidden subcommand's name.
 pub const SHIM: &str = "dev-exec";
 
-/// The hidden subcommand: `[--parent PID] -- PROGRAM ARGS…`. Returns only if it failed.
+/// The hidden subcommand: `[--parent PID] [--cell UID FOLDER] -- PROGRAM ARGS…`. Returns only if it failed.
 pub fn exec(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let problem = match parse(args.into_iter()) {
-        Ok((parent, program, args)) => become_program(parent, &program, args),
+        Ok(asked) => become_program(asked),
         Err(problem) => problem,
     };
     eprintln!("onfido-operator {SHIM}: {problem}");
     ExitCode::from(127)
 }
 
-fn parse(mut args: impl Iterator<Item = OsString>) -> Result<(Option<Pid>, OsString, Vec<OsString>), String> {
-    const USAGE: &str = "usage: [--parent PID] -- PROGRAM ARGS…";
-    let mut parent = None;
+struct Asked {
+    parent: Option<Pid>,
+    cell: Option<Cell>,
+    program: OsString,
+    args: Vec<OsString>,
+}
+
+fn parse(mut args: impl Iterator<Item = OsString>) -> Result<Asked, String> {
+    const USAGE: &str = "usage: [--parent PID] [--cell UID FOLDER] -- PROGRAM ARGS…";
+    let (mut parent, mut cell) = (None, None);
     loop {
         match args.next() {
             Some(arg) if arg == "--" => break,
@@ -44,14 +52,19 @@ fn parse(mut args: impl Iterator<Item = OsString>) -> Result<(Option<Pid>, OsStr
                 let pid = args.next().and_then(|pid| pid.to_str()?.parse().ok()).and_then(Pid::from_raw);
                 parent = Some(pid.ok_or(USAGE)?);
             }
+            Some(arg) if arg == Cell::FLAG => cell = Some(Cell::parse(&mut args).ok_or(USAGE)?),
             _ => return Err(USAGE.to_owned()),
         }
     }
     let program = args.next().ok_or(USAGE)?;
-    Ok((parent, program, args.collect()))
+    Ok(Asked { parent, cell, program, args: args.collect() })
 }
 
-fn become_program(parent: Option<Pid>, program: &OsString, args: Vec<OsString>) -> String {
+fn become_program(Asked { parent, cell, program, args }: Asked) -> String {
+    // First, for the kernel unties a process that changes its credentials.
+    if let Some(problem) = cell.and_then(|cell| cell.enter().err()) {
+        return problem;
+    }
     #[cfg(target_os = "linux")]
     {
         // Who does not say whose child it is, is the child of whoever is there now.
@@ -66,7 +79,7 @@ fn become_program(parent: Option<Pid>, program: &OsString, args: Vec<OsString>) 
     }
     #[cfg(not(target_os = "linux"))]
     let _ = parent;
-    let error = Command::new(program).args(args).exec();
+    let error = Command::new(&program).args(args).exec();
     format!("cannot run {}: {error}", program.display())
 }
 
@@ -102,12 +115,27 @@ impl Child {
     /// Start it, tied to the life of this process. It has its own process group, so that Ctrl-C
     /// reaches us alone and we stop things in the right order.
     pub fn start(start: &Start) -> Result<Self, DevError> {
+        Self::launch(start, None)
+    }
+
+    /// The same, confined as a container's process would be: its own root folder (where the program's path begins), its own user, and
+    /// nothing of our environment.
+    pub fn start_in(cell: &Cell, start: &Start) -> Result<Self, DevError> {
+        Self::launch(start, Some(cell))
+    }
+
+    fn launch(start: &Start, cell: Option<&Cell>) -> Result<Self, DevError> {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(&start.log);
         let log = log.map_err(DevError::io("open", &start.log))?;
         let again = log.try_clone().map_err(DevError::io("open", &start.log))?;
-        let mut command = Command::new(&start.shim);
+        let mut command = cell.map_or_else(|| Command::new(&start.shim), |cell| cell.command(&start.shim));
+        if cell.is_some() {
+            command.env_clear();
+        }
         command
-            .args([SHIM, "--parent", &std::process::id().to_string(), "--"])
+            .args([SHIM, "--parent", &std::process::id().to_string()])
+            .args(cell.iter().flat_map(|cell| cell.args()))
+            .arg("--")
             .arg(&start.program)
             .args(&start.args)
             .envs(start.env.iter().map(|(key, value)| (key, value)))
@@ -146,7 +174,7 @@ impl Child {
 
     /// SIGTERM, then after the grace SIGKILL; returns when it is gone. Blocks.
     pub fn stop(&mut self) {
-        self.signal(Signal::TERM);
+        self.terminate();
         let deadline = Instant::now() + self.grace;
         while Instant::now() < deadline {
             if !matches!(self.inner.try_wait(), Ok(None)) {
@@ -164,10 +192,11 @@ impl Child {
         let _ = self.inner.wait();
     }
 
-    fn signal(&mut self, signal: Signal) {
+    /// SIGTERM, for who waits in another way.
+    pub fn terminate(&mut self) {
         // Reaped already: its number may be somebody else's by now.
         if matches!(self.inner.try_wait(), Ok(None)) {
-            let _ = rustix::process::kill_process(Pid::from_child(&self.inner), signal);
+            let _ = rustix::process::kill_process(Pid::from_child(&self.inner), Signal::TERM);
         }
     }
 }

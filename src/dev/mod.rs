@@ -8,6 +8,7 @@
 
 pub mod assets;
 pub mod audit;
+mod cell;
 pub mod child;
 pub mod control_plane;
 mod data;
@@ -21,6 +22,7 @@ mod pki;
 
 pub use assets::{Assets, Program};
 pub use audit::{AuditEntry, AuditMark};
+pub use cell::Cell;
 pub use control_plane::ControlPlane;
 pub use data::Port;
 pub use error::DevError;

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kube::api::{Patch, PatchParams};
+use kube::api::{ListParams, Patch, PatchParams};
 use kube::core::PartialObjectMeta;
 use kube::{Api, Client};
 use serde_json::json;
@@ -38,10 +38,11 @@ pub(super) async fn store(client: &Client, namespace: &str, name: &str, uid: &st
     }
 }
 
-/// The patch did not apply: another object has the name, or this one has no status yet. The answer does not tell, so look.
+/// The patch did not apply: another object has the name, or this one has no status yet. The answer does not tell, so look. By a list of
+/// one, for the right to list is there anyway, and this would be the only use of the right to get.
 async fn not_applicable(objects: &Api<PartialObjectMeta<IdentityVerification>>, name: &str, uid: &str) -> Answer {
-    match objects.get_metadata_opt(name).await {
-        Ok(Some(object)) if object.metadata.uid.as_deref() == Some(uid) => Answer::Unavailable,
+    match objects.list_metadata(&ListParams::default().fields(&format!("metadata.name={name}"))).await {
+        Ok(found) if found.iter().any(|object| object.metadata.uid.as_deref() == Some(uid)) => Answer::Unavailable,
         Ok(_) => Answer::Gone,
         Err(_) => Answer::Unavailable,
     }

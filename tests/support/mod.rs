@@ -2,4 +2,6 @@
 
 pub mod acts;
 pub mod control_plane;
+#[cfg(target_os = "linux")]
+pub mod image;
 pub mod operator;
