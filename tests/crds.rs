@@ -3,6 +3,7 @@
 
 mod bounds;
 mod fresh;
+mod inputs;
 mod provider;
 mod show;
 mod verification;

@@ -28,6 +28,22 @@ async fn the_quickstart_is_accepted_as_it_stands() {
     }
 }
 
+/// The stories beside it: each is one file, for the quickstart's namespaces.
+#[tokio::test]
+async fn every_story_is_accepted_as_it_stands() {
+    let plane = installed().await;
+    let namespaces = file("examples/quickstart/00-namespaces.yaml");
+    let mut stories: Vec<_> = files("").into_iter().filter(|path| path.is_file()).collect();
+    assert!(stories.iter().any(|path| path.ends_with("custom-data.yaml")), "{stories:?}");
+    stories.insert(0, namespaces);
+    for (number, path) in stories.iter().enumerate() {
+        let dry_run = if number == 0 { "--dry-run=none" } else { "--dry-run=server" };
+        let done = plane.kubectl(&[&STRICT[..], &[&path.to_string_lossy(), dry_run]].concat()).await.unwrap();
+        let said = String::from_utf8_lossy(&done.stderr);
+        assert!(done.status.success() && said.is_empty(), "{}: {said}", path.display());
+    }
+}
+
 #[tokio::test]
 async fn a_field_that_does_not_exist_would_be_noticed() {
     let plane = installed().await;

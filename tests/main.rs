@@ -11,6 +11,7 @@ mod demo;
 mod dev;
 mod examples;
 mod layering;
+mod life;
 mod limits;
 mod malformed;
 mod onfido;

@@ -6,6 +6,7 @@
 #![allow(clippy::duplicated_attributes)]
 
 mod condition;
+mod inputs;
 mod provider;
 mod reference;
 mod schema;
@@ -13,6 +14,7 @@ mod status;
 mod verification;
 
 pub use condition::*;
+pub use inputs::{CustomData, CustomDataFrom, CustomValue};
 pub use provider::*;
 pub use reference::*;
 pub use status::*;

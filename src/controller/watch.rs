@@ -73,6 +73,9 @@ impl Kept for IdentityVerification {
             self.spec.attributes = None;
             self.spec.attributes_from = None;
             self.spec.consents = None;
+            self.spec.tags = None;
+            self.spec.custom_data = None;
+            self.spec.custom_data_from = None;
             status.conditions = vec![];
             status.attributes = vec![];
             status.basis = None;

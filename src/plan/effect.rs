@@ -1,7 +1,7 @@
 //! One thing to do, and what came of it. `perform` has one arm per effect.
 
 use crate::onfido::{
-    model::{Applicant, ApplicantId, NewApplicant, NewWorkflowRun, WorkflowRun, WorkflowRunId},
+    model::{Applicant, ApplicantId, CustomData, NewApplicant, NewWorkflowRun, WorkflowRun, WorkflowRunId},
     secret::SdkToken,
 };
 
@@ -15,6 +15,8 @@ pub enum Effect {
         /// Their names.
         names: Vec<String>,
     },
+    /// Read the custom data in the spec's Secrets.
+    ReadCustomData,
     /// Find our run at the vendor, and make sure that it is the account that knows our applicant.
     LookForRun {
         /// The applicant, once recorded.
@@ -59,6 +61,7 @@ impl Effect {
     pub fn name(&self) -> &'static str {
         match self {
             Self::ReadAttributes { .. } => "ReadAttributes",
+            Self::ReadCustomData => "ReadCustomData",
             Self::LookForRun { .. } => "LookForRun",
             Self::CreateApplicant { .. } => "CreateApplicant",
             Self::StartRun { .. } => "StartRun",
@@ -71,7 +74,7 @@ impl Effect {
     pub fn is_start(&self) -> bool {
         match self {
             Self::CreateApplicant { .. } | Self::StartRun { .. } | Self::LookForRun { .. } => true,
-            Self::ReadRun { .. } | Self::ReadAttributes { .. } | Self::WriteCaptureSecret { .. } => false,
+            Self::ReadRun { .. } | Self::ReadAttributes { .. } | Self::ReadCustomData | Self::WriteCaptureSecret { .. } => false,
         }
     }
 
@@ -86,6 +89,8 @@ impl Effect {
 pub enum Receipt {
     /// Of [`Effect::ReadAttributes`].
     Attributes(Attributes),
+    /// Of [`Effect::ReadCustomData`].
+    CustomData(CustomData),
     /// Of [`Effect::LookForRun`].
     Looked(Looked),
     /// Of [`Effect::CreateApplicant`].

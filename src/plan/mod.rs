@@ -6,6 +6,7 @@
 mod conditions;
 mod effect;
 mod failure;
+mod inputs;
 mod observed;
 mod open;
 pub mod provider;

@@ -51,6 +51,7 @@ fn new_run() -> NewWorkflowRun {
         applicant_id: applicant_id(),
         tags: vec!["key-1".to_owned()],
         customer_user_id: "user-1".to_owned(),
+        custom_data: Default::default(),
     }
 }
 

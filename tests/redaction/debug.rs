@@ -9,7 +9,7 @@ use onfido_operator::{
     onfido::{
         client::{Client, Endpoint, Timeouts, Transport},
         limiter::Limiter,
-        model::{ApplicantField, NewApplicant, WorkflowRun},
+        model::{ApplicantField, ApplicantId, CustomData, NewApplicant, NewWorkflowRun, WorkflowId, WorkflowRun},
         secret::{ApiToken, Personal, SdkToken, WebhookToken},
     },
     plan::{Attributes, Effect, Facts, Given, Looked, Memory, Observed, Provider, Receipt, Timing},
@@ -38,12 +38,23 @@ fn nothing_that_holds_them_prints_them() {
     .unwrap();
     let object: IdentityVerification = serde_json::from_value(json!({
         "apiVersion": "onfido-operator.dev/v1alpha1", "kind": "IdentityVerification", "metadata": { "name": "person" },
-        "spec": { "providerRef": { "name": "onfido" }, "subject": "s", "attributes": [{ "name": "given_name", "value": CANARY }] },
+        "spec": { "providerRef": { "name": "onfido" }, "subject": "s", "attributes": [{ "name": "given_name", "value": CANARY }],
+            "customData": { "nickname": CANARY } },
     }))
     .unwrap();
     let given = Given { name: "given_name".into(), value: Personal::new(CANARY), digest: "d".into() };
     let attributes = Attributes { key_id: "k".into(), given: vec![given], unreadable: vec![] };
+    let mut custom_data = CustomData::default();
+    custom_data.set("nickname", CANARY);
+    let new_run = NewWorkflowRun {
+        workflow_id: WorkflowId::parse("w").unwrap(),
+        applicant_id: ApplicantId::parse("a").unwrap(),
+        tags: vec![],
+        customer_user_id: "s".into(),
+        custom_data: custom_data.clone(),
+    };
     let facts = Facts {
+        custom_data: Some(Ok(custom_data.clone())),
         attributes: Some(Ok(attributes.clone())),
         looked: Some(Ok(Looked { applicant_known: true, runs: vec![run.clone()] })),
         started: Some(Ok(Box::new(run.clone()))),
@@ -59,6 +70,7 @@ fn nothing_that_holds_them_prints_them() {
         status: Default::default(),
         provider: Provider::Missing,
         tag: "t".into(),
+        key_held_by: None,
         nonce: "n".into(),
         jitter: 0.0,
         memory: Memory::default(),
@@ -76,6 +88,8 @@ fn nothing_that_holds_them_prints_them() {
         format!("{:?} {:?}", object.spec, object),
         format!("{attributes:?} {:?}", Receipt::Attributes(attributes.clone())),
         format!("{observed:?}"),
+        format!("{custom_data:?} {new_run:?} {:?}", Effect::StartRun { nonce: "n".into(), run: new_run.clone() }),
+        format!("{:?} {:?}", Receipt::CustomData(custom_data.clone()), object.spec.custom_data.as_ref().unwrap().0),
         format!("{0:?} {0}", Trouble::kube("write the status")(refused())),
         format!("{:?}", Environment::Live),
     ];
@@ -86,5 +100,6 @@ fn nothing_that_holds_them_prints_them() {
     }
     // The very thing that is shown nowhere was there to be shown.
     assert!(serde_json::to_string(&applicant).unwrap().contains(CANARY));
+    assert!(serde_json::to_string(&new_run).unwrap().contains(CANARY));
     assert!(needle.is_in(&format!("{:?}", refused())));
 }

@@ -7,13 +7,14 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use super::{
+    custom::CustomData,
     id::{ApplicantId, Word, WorkflowId, WorkflowRunId},
     lenient,
 };
 use crate::onfido::secret::SdkToken;
 
 /// The body of `POST /workflow_runs`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct NewWorkflowRun {
     /// Which workflow; its active version runs.
     pub workflow_id: WorkflowId,
@@ -23,6 +24,9 @@ pub struct NewWorkflowRun {
     pub tags: Vec<String>,
     /// The caller's own name for the person, echoed but not searchable: at most 256 characters.
     pub customer_user_id: String,
+    /// What the workflow's author asks for.
+    #[serde(skip_serializing_if = "CustomData::is_empty")]
+    pub custom_data: CustomData,
 }
 
 /// The vendor's word for where a run stands.

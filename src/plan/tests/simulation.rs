@@ -159,6 +159,7 @@ impl World {
         self.commit_what_is_due();
         match effect {
             Effect::ReadAttributes { .. } => Ok(Receipt::Attributes(person())),
+            Effect::ReadCustomData => Ok(Receipt::CustomData(Default::default())),
             Effect::WriteCaptureSecret { .. } => Ok(Receipt::CaptureSecretWritten("capture".into())),
             Effect::LookForRun { .. } => {
                 let runs = self.vendor.iter().map(|run| self.as_it_is(run)).collect();
