@@ -9,8 +9,7 @@ use crate::{
 };
 
 use super::{
-    ATTEMPT, Effect, Failure, Fence, Looked, Notice, NoticeKind, Observed, Plan, Provider, VerificationPlan, Wake, conditions,
-    inputs,
+    ATTEMPT, Effect, Failure, Fence, Looked, Notice, NoticeKind, Observed, Plan, Provider, VerificationPlan, Wake, conditions, inputs,
     open::{capture_noted, due},
     request::{Accepted, Ready, acceptable},
     schedule::between,

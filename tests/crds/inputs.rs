@@ -78,7 +78,8 @@ async fn an_address_is_mapped_whole() {
         all.extend(fields.iter().enumerate().map(|(n, field)| json!({ "name": format!("a{n}"), "applicantField": field })));
         json!({ "attributes": all })
     };
-    const WHOLE: &[&str] = &["spec.attributes", "attributes must map address.country and address.postcode where they map any address field"];
+    const WHOLE: &[&str] =
+        &["spec.attributes", "attributes must map address.country and address.postcode where they map any address field"];
     let rows = vec![
         (mapping(&["address.country", "address.postcode"]), OK),
         (mapping(&["address.street", "address.state", "address.country", "address.postcode"]), OK),
@@ -162,11 +163,8 @@ async fn an_idempotency_key_is_for_good() {
     ];
     try_creations(&place, VERIFICATIONS, rows).await;
     const IMMUTABLE: &[&str] = &["spec", "idempotencyKey is immutable: the run could not be found any more"];
-    let rows = vec![
-        (key(json!("other")), IMMUTABLE),
-        (key(json!(null)), IMMUTABLE),
-        (json!({ "idempotencyKey": "k", "suspend": true }), OK),
-    ];
+    let rows =
+        vec![(key(json!("other")), IMMUTABLE), (key(json!(null)), IMMUTABLE), (json!({ "idempotencyKey": "k", "suspend": true }), OK)];
     try_changes(&place, VERIFICATIONS, key(json!("k")), rows).await;
     try_changes(&place, VERIFICATIONS, json!({}), vec![(key(json!("k")), IMMUTABLE), (json!({ "suspend": true }), OK)]).await;
 }

@@ -213,8 +213,7 @@ async fn every_field_of_an_applicant_can_be_sent() {
     for (_, field, value) in FIELDS.iter().filter(|(_, field, _)| !field.starts_with("id_numbers")) {
         assert_eq!(sent.pointer(&format!("/{}", field.replace('.', "/"))), Some(&json!(value)), "{field}");
     }
-    let numbers =
-        json!([{ "type": "driving_license", "value": "D0000", "state_code": "CA" }, { "type": "ssn", "value": "000-00-0000" }]);
+    let numbers = json!([{ "type": "driving_license", "value": "D0000", "state_code": "CA" }, { "type": "ssn", "value": "000-00-0000" }]);
     assert_eq!(sent["id_numbers"], numbers);
 }
 

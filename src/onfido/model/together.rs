@@ -32,10 +32,9 @@ impl NewApplicant {
         {
             return Err(Incomplete::Faulty(A::AddressState, FieldFault::NotThatCountrysState));
         }
-        for (state, number) in [
-            (A::IdNumberDrivingLicenseState, A::IdNumberDrivingLicense),
-            (A::IdNumberDrivingLicenceState, A::IdNumberDrivingLicence),
-        ] {
+        for (state, number) in
+            [(A::IdNumberDrivingLicenseState, A::IdNumberDrivingLicense), (A::IdNumberDrivingLicenceState, A::IdNumberDrivingLicence)]
+        {
             if self.get(state).is_some() {
                 needs(number)?;
             }

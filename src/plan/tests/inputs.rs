@@ -247,12 +247,8 @@ fn another_try_sends_custom_data_again() {
     };
     assert_eq!(effect_of(&tried), "ReadCustomData");
     assert_eq!(tried.status, o.status, "nothing is intended before it is read");
-    o.facts.custom_data = Some(Err(Failure::SecretNotFound {
-        namespace: "shop".into(),
-        name: "inputs".into(),
-        key: None,
-        for_use: SecretUse::CustomData,
-    }));
+    o.facts.custom_data =
+        Some(Err(Failure::SecretNotFound { namespace: "shop".into(), name: "inputs".into(), key: None, for_use: SecretUse::CustomData }));
     assert_eq!((effect_of(&step(&o, at)), step(&o, at).status.operation.unwrap().tries), ("", 0));
     o.facts.custom_data = custom(&[("a", "b")]);
     let Some(Effect::StartRun { run, .. }) = step(&o, at).effect else { panic!() };
