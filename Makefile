@@ -3,7 +3,7 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint generate check-generated bench
+.PHONY: help demo test lint generate manifests check-generated bench
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,11 +23,14 @@ lint: ## Formatting, and clippy with warnings denied
 	$(CARGO) clippy --locked --no-default-features --features client -- -D warnings
 	$(CARGO) clippy --locked --all-targets --features dev -- -D warnings
 
-generate: ## Write what is made from the code: crds/*.yaml, and what the README quotes
+generate: ## Write what is made from the code: crds/*.yaml, the chart's copies, and what the READMEs quote
 	$(CARGO) run --quiet --locked --features dev -- generate
 
-check-generated: generate ## Fail if a generated file is not what the code says
-	git diff --exit-code -- crds README.md
+manifests: generate ## Write install.yaml, the chart with its defaults; builds helm the first time, which takes minutes
+	$(CARGO) run --quiet --locked --features dev -- manifests
+
+check-generated: manifests ## Fail if a generated file is not what the code says
+	git diff --exit-code -- crds charts install.yaml README.md
 
 bench: ## How long a token takes, and what the operator weighs
 	$(CARGO) bench --locked --features dev

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand, error::ErrorKind};
+use clap::{Args, CommandFactory, Parser, Subcommand, error::ErrorKind};
 
 use crate::{definitions, one_line::one_line, run, simulator};
 
@@ -24,6 +24,10 @@ enum Command {
     #[cfg(feature = "dev")]
     #[command(hide = true)]
     Generate,
+    /// Write install.yaml of the repository in this folder.
+    #[cfg(feature = "dev")]
+    #[command(hide = true)]
+    Manifests,
     /// Run a stand-in vendor, for trying things out and for tests. Never for people.
     Simulator(Box<simulator::Options>),
     /// Start a control plane, the simulator and the operator, and tell one verification's story.
@@ -39,7 +43,7 @@ struct Crds {
 
 /// Does what the command line says.
 pub fn main() -> ExitCode {
-    let Cli { command } = match Cli::try_parse() {
+    let Cli { command } = match Cli::try_parse().and_then(Cli::checked) {
         Ok(cli) => cli,
         Err(error) => return not_understood(&error),
     };
@@ -48,6 +52,8 @@ pub fn main() -> ExitCode {
         Command::Crds(Crds { plural }) => definitions::yaml(plural.as_deref()).map(|yaml| print!("{yaml}")),
         #[cfg(feature = "dev")]
         Command::Generate => crate::dev::generate::write(std::path::Path::new(".")),
+        #[cfg(feature = "dev")]
+        Command::Manifests => block_on(crate::dev::generate::manifests::write(std::path::Path::new("."))),
         Command::Simulator(options) => block_on(async { simulator::run(*options, run::stopped()).await.map_err(one_line) }),
         #[cfg(feature = "dev")]
         Command::Demo(options) => block_on(crate::dev::demo::run(options)),
@@ -58,6 +64,16 @@ pub fn main() -> ExitCode {
             eprintln!("error: {error}");
             ExitCode::FAILURE
         }
+    }
+}
+
+impl Cli {
+    /// What clap cannot check by itself.
+    fn checked(self) -> Result<Self, clap::Error> {
+        if let Command::Run(options) = &self.command {
+            options.check().map_err(|why| Self::command().error(ErrorKind::ValueValidation, why))?;
+        }
+        Ok(self)
     }
 }
 

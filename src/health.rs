@@ -19,8 +19,8 @@ pub enum NotReady {
     Starting,
     /// A custom resource definition is not installed; its full name.
     MissingDefinition(String),
-    /// The operator lacks a right.
-    MissingRight { verb: String, resource: String },
+    /// The operator lacks a right: in a namespace, or in all of them if none is given.
+    MissingRight { verb: String, resource: String, namespace: Option<String> },
     /// The API server does not answer.
     Unreachable,
     /// The API server does not know the operator's credentials.
@@ -34,7 +34,10 @@ impl fmt::Display for NotReady {
         match self {
             Self::Starting => f.write_str("starting: the caches are not filled yet"),
             Self::MissingDefinition(name) => write!(f, "the custom resource definition {name} is not installed"),
-            Self::MissingRight { verb, resource } => write!(f, "missing right: {verb} on {resource}"),
+            Self::MissingRight { verb, resource, namespace: None } => write!(f, "missing right: {verb} on {resource}"),
+            Self::MissingRight { verb, resource, namespace: Some(namespace) } => {
+                write!(f, "missing right: {verb} on {resource} in namespace {namespace}")
+            }
             Self::Unreachable => f.write_str("the API server does not answer"),
             Self::Unauthenticated => f.write_str("the API server refuses the operator's credentials (401)"),
             Self::Stopping => f.write_str("stopping"),
@@ -129,14 +132,24 @@ mod tests {
     #[tokio::test]
     async fn readiness_names_everything_in_the_way_and_heals() {
         let readiness = Readiness::starting();
-        let right = NotReady::MissingRight { verb: "get".into(), resource: "secrets".into() };
-        readiness.block(right.clone());
+        let right = |namespace: Option<&str>| NotReady::MissingRight {
+            verb: "get".into(),
+            resource: "secrets".into(),
+            namespace: namespace.map(Into::into),
+        };
+        let rights = [right(None), right(Some("shop"))];
+        rights.iter().for_each(|right| readiness.block(right.clone()));
         let router = router(readiness.clone(), Metrics::default());
         let (status, body) = get(&router, "/readyz").await;
-        assert_eq!((status, body.as_str()), (503, "starting: the caches are not filled yet\nmissing right: get on secrets\n"));
+        let lines = [
+            "starting: the caches are not filled yet",
+            "missing right: get on secrets",
+            "missing right: get on secrets in namespace shop\n",
+        ];
+        assert_eq!((status, body), (503, lines.join("\n")));
         assert_eq!(get(&router, "/healthz").await.0, 200, "alive all the same");
         readiness.clear(&NotReady::Starting);
-        readiness.clear(&right);
+        rights.iter().for_each(|right| readiness.clear(right));
         assert_eq!(get(&router, "/readyz").await, (200, "ok\n".into()));
         let (status, body) = get(&router, "/metrics").await;
         assert!(status == 200 && body.contains("onfido_operator_reconciles_total 0"), "{body}");

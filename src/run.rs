@@ -1,25 +1,18 @@
 //! The running operator: waits for the custom resources, then runs the controllers and the two servers until it is told to stop.
 
 mod options;
+mod rights;
 
 pub use options::{LogFormat, Options};
 
-use std::time::Duration;
-
-use k8s_openapi::{
-    NamespaceResourceScope,
-    api::authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec},
-};
 use kube::{
-    Api, Client, Config, Resource,
-    api::{ListParams, PostParams},
+    Client, Config,
     config::{KubeConfigOptions, Kubeconfig, KubeconfigError},
 };
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::{Layer, filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
 
 use crate::{
-    api::{IdentityVerification, OnfidoProvider},
     controller::{Controllers, Settings},
     health::{self, NotReady, Readiness},
     metrics::Metrics,
@@ -27,9 +20,6 @@ use crate::{
     plan::Timing,
     webhook::{self, Door, Limits, Providers, Verifications, serve},
 };
-
-/// Between looks for what is missing.
-const LOOK: Duration = Duration::from_secs(1);
 
 /// Runs until SIGTERM or SIGINT.
 pub async fn run(options: Options) -> Result<(), String> {
@@ -57,12 +47,12 @@ pub async fn run(options: Options) -> Result<(), String> {
     let health = tokio::spawn(serve::serve(health, health::router(readiness.clone(), metrics.clone()), Limits::default(), end.clone()));
 
     tokio::select! {
-        () = wait_for_definitions(&client, options.only_namespace.as_deref(), &readiness) => {}
+        () = rights::wait(&client, &options.watch_namespaces, &options.namespace, &readiness) => {}
         () = stop.cancelled() => return Ok(()),
     }
     let settings = Settings {
         namespace: options.namespace.clone(),
-        only_namespace: options.only_namespace.clone(),
+        watch_namespaces: options.watch_namespaces.clone(),
         webhook_public_url: options.webhook_public_url.clone(),
         endpoints: options.endpoints.clone(),
         timing: Timing::default().scaled(options.time_scale),
@@ -137,70 +127,6 @@ fn kubeconfig_fault(error: KubeconfigError) -> String {
         }
         error => one_line(error),
     }
-}
-
-/// Waits, visibly, until both kinds are installed and may be watched and written.
-async fn wait_for_definitions(client: &Client, namespace: Option<&str>, readiness: &Readiness) {
-    let mut told: Option<NotReady> = None;
-    loop {
-        let missing = match missing::<OnfidoProvider>(client, namespace).await {
-            None => missing::<IdentityVerification>(client, namespace).await,
-            found => found,
-        };
-        if told != missing {
-            if let Some(told) = &told {
-                readiness.clear(told);
-            }
-            if let Some(missing) = &missing {
-                tracing::warn!("waiting: {missing}");
-                readiness.block(missing.clone());
-            }
-            told = missing;
-        }
-        if told.is_none() {
-            return;
-        }
-        tokio::time::sleep(LOOK).await;
-    }
-}
-
-async fn missing<K>(client: &Client, namespace: Option<&str>) -> Option<NotReady>
-where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + std::fmt::Debug + serde::de::DeserializeOwned,
-{
-    let api: Api<K> = namespace.map_or_else(|| Api::all(client.clone()), |namespace| Api::namespaced(client.clone(), namespace));
-    let resource = format!("{}.{}", K::plural(&()), K::group(&()));
-    let right = |verb: &str, resource: &str| NotReady::MissingRight { verb: verb.into(), resource: resource.into() };
-    match api.list_metadata(&ListParams::default().limit(1)).await {
-        Ok(_) => {}
-        Err(kube::Error::Api(status)) if status.code == 404 => return Some(NotReady::MissingDefinition(resource)),
-        Err(kube::Error::Api(status)) if status.code == 403 => return Some(right("list", &resource)),
-        Err(kube::Error::Api(status)) if status.code == 401 => return Some(NotReady::Unauthenticated),
-        Err(_) => return Some(NotReady::Unreachable),
-    }
-    let status = format!("{}/status.{}", K::plural(&()), K::group(&()));
-    for (verb, subresource, resource) in [("watch", None, &resource), ("patch", Some("status"), &status)] {
-        if refused::<K>(client, namespace, verb, subresource).await {
-            return Some(right(verb, resource));
-        }
-    }
-    None
-}
-
-/// Whether the API server says that we lack a right. Where it will not say, it will when the right is used.
-async fn refused<K: Resource<DynamicType = ()>>(client: &Client, namespace: Option<&str>, verb: &str, subresource: Option<&str>) -> bool {
-    let attributes = ResourceAttributes {
-        group: Some(K::group(&()).into_owned()),
-        resource: Some(K::plural(&()).into_owned()),
-        subresource: subresource.map(Into::into),
-        namespace: namespace.map(Into::into),
-        verb: Some(verb.into()),
-        ..ResourceAttributes::default()
-    };
-    let spec = SelfSubjectAccessReviewSpec { resource_attributes: Some(attributes), non_resource_attributes: None };
-    let review = SelfSubjectAccessReview { spec, ..SelfSubjectAccessReview::default() };
-    let answer = Api::<SelfSubjectAccessReview>::all(client.clone()).create(&PostParams::default(), &review).await;
-    answer.is_ok_and(|review| review.status.is_some_and(|status| !status.allowed))
 }
 
 /// Logs to stderr. Only the operator's own crate is logged below warn: others may print what a request holds.

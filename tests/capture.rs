@@ -66,7 +66,7 @@ async fn a_secret_that_was_deleted_comes_back_without_anybodys_help() {
     let control_plane = control_plane().await;
     install(control_plane).await;
     let scene = Scene::bare(control_plane, "by-itself").await;
-    let run = Run { only: Some(scene.namespace.clone()), ..Run::default() };
+    let run = Run { watch: vec![scene.namespace.clone()], ..Run::default() };
     let patient = Operator::start(control_plane, &run).await;
     scene.provider(json!({})).await;
     scene.awaiting("person", json!({})).await;
@@ -89,7 +89,7 @@ async fn a_secret_of_somebody_elses_is_never_taken_over() {
     let control_plane = control_plane().await;
     install(control_plane).await;
     let scene = Scene::bare(control_plane, "conflict").await;
-    let run = Run { only: Some(scene.namespace.clone()), time_scale: 0.02, ..Run::default() };
+    let run = Run { watch: vec![scene.namespace.clone()], time_scale: 0.02, ..Run::default() };
     let operator = Operator::start(control_plane, &run).await;
     scene.deliver_to(&operator).await;
     let object = scene.verification("person", json!({})).await;

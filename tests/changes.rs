@@ -133,7 +133,7 @@ async fn without_the_digest_key_nothing_is_taken_for_unchanged() {
     let scene = Scene::bare(control_plane, "keyless").await;
     let own = namespace(control_plane, "keys").await;
     let args = vec!["--namespace".to_owned(), own.clone()];
-    let run = Run { only: Some(scene.namespace.clone()), args, ..Run::default() };
+    let run = Run { watch: vec![scene.namespace.clone()], args, ..Run::default() };
     let first = Operator::start(control_plane, &run).await;
     scene.deliver_to(&first).await;
     scene.provider(json!({})).await;

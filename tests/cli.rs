@@ -48,6 +48,20 @@ fn what_cannot_be_understood_is_said_in_one_line() {
     for url in ["", "localhost", "ftp://localhost", "http://localhost?x=1"] {
         refused(&["run", "--webhook-public-url", url], 2, &["--webhook-public-url", "http"]);
     }
+    let long = "n".repeat(64);
+    for namespace in ["", "Shop", "-shop", "shop-", "a.b", "a_b", "caf\u{e9}", "*", "a,b", &long] {
+        let said = ["--watch-namespace", "a namespace's name has 1 to 63 of a-z, 0-9 and -"];
+        refused(&["run", &format!("--watch-namespace={namespace}")], 2, &said);
+    }
+    let twice = ["run", "--watch-namespace=shop", "--watch-namespace=a", "--watch-namespace=shop"];
+    refused(&twice, 2, &["--watch-namespace shop is given twice"]);
+    let many: Vec<String> = (0..65).map(|n| format!("--watch-namespace=n{n}")).collect();
+    let many: Vec<&str> = ["run"].into_iter().chain(many.iter().map(String::as_str)).collect();
+    refused(&many, 2, &["--watch-namespace may be given 64 times, not 65"]);
+    // The most there may be, and the longest: nothing but the kubeconfig is wrong.
+    let most = [&many[..64], &["--watch-namespace", &long[1..], "--kubeconfig", "/nonexistent/k"]].concat();
+    let listen = ["--webhook-listen", "127.0.0.1:0", "--health-listen", "127.0.0.1:0"];
+    refused(&[&most[..], &listen].concat(), 1, &["/nonexistent/k"]);
     for factor in ["0", "-1", "NaN", "inf", "1e9", "1e-30", "fast"] {
         refused(&["run", &format!("--time-scale={factor}")], 2, &["--time-scale", "above 0"]);
     }
@@ -94,7 +108,7 @@ fn help_and_version_are_answers_not_errors() {
         let Output { status, stdout, stderr } = run(args);
         let text = String::from_utf8(stdout).unwrap();
         assert!(status.success() && stderr.is_empty() && text.contains("Usage: onfido-operator"), "{args:?}");
-        assert!(!text.contains("time-scale") && !text.contains("only-namespace"), "what is for tests is hidden");
+        assert!(!text.contains("time-scale"), "what is for tests is hidden");
     }
     let version = run(&["--version"]);
     assert_eq!(String::from_utf8(version.stdout).unwrap(), format!("onfido-operator {}\n", env!("CARGO_PKG_VERSION")));
@@ -109,7 +123,7 @@ async fn an_api_server_that_refuses_or_is_not_there_is_waited_for_visibly() {
     let closed = Port::lease().unwrap();
     let nowhere = format!("https://127.0.0.1:{}", closed.number());
     for (change, says) in [
-        (("/users/0/user/token", "canary-of-nobody"), "refuses the operator's credentials"),
+        (("/users/0/user/token", "canary-of-nobody"), "the API server refuses the operator's credentials"),
         (("/clusters/0/cluster/server", nowhere.as_str()), "the API server does not answer"),
     ] {
         let mut kubeconfig: Value = serde_json::from_slice(&std::fs::read(control_plane.kubeconfig()).unwrap()).unwrap();
@@ -153,8 +167,8 @@ async fn ended(operator: &mut Operator) -> (Option<i32>, Duration) {
 async fn an_idle_operator_ends_at_once_when_told_to() {
     let control_plane = control_plane().await;
     install(control_plane).await;
-    let only = Some(namespace(control_plane, "idle").await);
-    let mut operator = Operator::start(control_plane, &Run { only, ..Run::default() }).await;
+    let watch = vec![namespace(control_plane, "idle").await];
+    let mut operator = Operator::start(control_plane, &Run { watch, ..Run::default() }).await;
     terminate(&operator);
     let (code, after) = ended(&mut operator).await;
     assert_eq!(code, Some(0), "{}", operator.logged());
@@ -166,8 +180,8 @@ async fn a_paid_call_under_way_is_finished_and_recorded_before_the_end() {
     let control_plane = control_plane().await;
     install(control_plane).await;
     let scene = Scene::bare(control_plane, "term").await;
-    let only = Some(scene.namespace.clone());
-    let mut operator = Operator::start(control_plane, &Run { only, ..Run::default() }).await;
+    let watch = vec![scene.namespace.clone()];
+    let mut operator = Operator::start(control_plane, &Run { watch, ..Run::default() }).await;
     scene.provider(json!({})).await;
     let fault = Fault::once(Operation::CreateWorkflowRun, &scene.account, FaultKind::Delay { ms: 2000 });
     scene.simulator.fault(&fault).await.unwrap();

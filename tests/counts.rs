@@ -138,7 +138,7 @@ async fn slow_lives(control_plane: &ControlPlane, scene: &Scene, quick: Operator
     let runs: BTreeMap<_, _> = runs.await.into_iter().collect();
     // Only now is the clock made faster: scaled time-outs of paid calls would be shorter than a busy machine needs.
     drop(quick);
-    let run = Run { only: Some(scene.namespace.clone()), time_scale: 1.0 / f64::from(FASTER), ..Run::default() };
+    let run = Run { watch: vec![scene.namespace.clone()], time_scale: 1.0 / f64::from(FASTER), ..Run::default() };
     let faster = Operator::start(control_plane, &run).await;
     scene.deliver_to(&faster).await;
     for (name, run) in &runs {
@@ -163,7 +163,7 @@ async fn a_life_costs_what_is_promised_and_rest_costs_nothing() {
     let control_plane = ControlPlane::start(options()).await.unwrap();
     install(&control_plane).await;
     let scene = Scene::bare(&control_plane, "counts").await;
-    let operator = Operator::start(&control_plane, &Run { only: Some(scene.namespace.clone()), ..Run::default() }).await;
+    let operator = Operator::start(&control_plane, &Run { watch: vec![scene.namespace.clone()], ..Run::default() }).await;
     scene.deliver_to(&operator).await;
     scene.provider(json!({})).await;
     scene.until_provider("onfido", ConditionType::Ready, "True", "Succeeded").await;

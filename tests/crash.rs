@@ -121,7 +121,7 @@ impl Plot {
     }
 
     async fn operator_at(&self, control_plane: &ControlPlane, time_scale: f64, pause_at: Option<&str>) -> Operator {
-        let run = Run { only: Some(self.scene.namespace.clone()), time_scale, pause_at: pause_at.map(Into::into), ..Run::default() };
+        let run = Run { watch: vec![self.scene.namespace.clone()], time_scale, pause_at: pause_at.map(Into::into), ..Run::default() };
         let operator = Operator::start(control_plane, &run).await;
         self.scene.deliver_to(&operator).await;
         operator

@@ -13,7 +13,7 @@ async fn more_verifications_than_the_rate_permits_all_get_their_turn() {
     let control_plane = control_plane().await;
     install(control_plane).await;
     let scene = Scene::bare(control_plane, "limits").await;
-    let run = Run { only: Some(scene.namespace.clone()), time_scale: 0.2, ..Run::default() };
+    let run = Run { watch: vec![scene.namespace.clone()], time_scale: 0.2, ..Run::default() };
     let _operator = Operator::start(control_plane, &run).await;
     // Twelve at once, one of which is the probe, and then not one a second: five start at once, three wait for their two calls.
     scene.provider(json!({ "rateLimit": { "requestsPerMinute": 60 } })).await;

@@ -2,6 +2,7 @@
 
 mod capture;
 mod changes;
+mod chart;
 mod cli;
 mod counts;
 mod crash;
@@ -14,6 +15,7 @@ mod layering;
 mod life;
 mod limits;
 mod malformed;
+mod namespaces;
 mod onfido;
 mod polling;
 mod readme;

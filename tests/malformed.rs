@@ -1,9 +1,9 @@
 //! A cluster that is not as it should be: malformed objects, missing definitions, missing rights, an API server that goes away; and a
 //! pass that panics. On control planes of their own, where the tests would be in others' way.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, sync::Mutex, time::Duration};
 
-use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
+use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{
     Api,
@@ -17,8 +17,8 @@ use onfido_operator::{
 use serde_json::{Value, json};
 
 use crate::support::{
-    control_plane::{TENANT, control_plane, options},
-    operator::{Operator, PATIENCE, Run, Scene, install},
+    control_plane::{TENANT, control_plane, namespace, options},
+    operator::{Operator, PATIENCE, Run, Scene, install, merge},
 };
 
 /// A scene whose provider is ready, served by this operator.
@@ -118,10 +118,12 @@ fn unreadable(error: kube::Error) -> Result<(), kube::Error> {
 async fn what_the_cluster_lacks_is_named_and_waited_for_and_an_outage_survived() {
     let control_plane = ControlPlane::start(options()).await.unwrap();
     let operator = Operator::launch(&control_plane, &Run::default()).await;
-    let missing = "the custom resource definition onfidoproviders.onfido-operator.dev is not installed";
-    operator.until_logged(&format!("waiting: {missing}")).await;
-    let (status, body) = readiness(&operator).await;
-    assert!(status == 503 && body.contains(missing), "{status} {body}");
+    for kind in BOTH {
+        let missing = format!("the custom resource definition {kind}.onfido-operator.dev is not installed");
+        operator.until_logged(&format!("waiting: {missing}\n")).await;
+        let (status, body) = readiness(&operator).await;
+        assert!(status == 503 && body.contains(&missing), "{status} {body}");
+    }
     install(&control_plane).await;
     operator.ready().await;
     let scene = served(&control_plane, &operator, "late").await;
@@ -131,39 +133,145 @@ async fn what_the_cluster_lacks_is_named_and_waited_for_and_an_outage_survived()
     outage(&control_plane, &scene, &operator).await;
 }
 
-/// An operator that may do ever more.
-async fn rights(control_plane: &ControlPlane) {
-    let client = control_plane.client(ADMIN).unwrap();
-    let rule = |verbs: &[&str], resources: &[&str]| json!({ "apiGroups": ["onfido-operator.dev"], "verbs": verbs, "resources": resources });
-    let grant = async |rules: Value| {
-        let role = json!({ "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": { "name": "tenant" }, "rules": rules });
-        let roles: Api<ClusterRole> = Api::all(client.clone());
-        roles.patch("tenant", &PatchParams::apply("test").force(), &Patch::Apply(&role)).await.unwrap();
+/// A rule of RBAC's.
+fn rule(group: &str, verbs: &[&str], resources: &[&str]) -> Value {
+    json!({ "apiGroups": [group], "verbs": verbs, "resources": resources })
+}
+
+const OURS: &str = "onfido-operator.dev";
+const BOTH: [&str; 2] = ["onfidoproviders", "identityverifications"];
+const STATUSES: [&str; 2] = ["onfidoproviders/status", "identityverifications/status"];
+/// What lacks where nothing is granted.
+const NOTHING: [&str; 9] = [
+    "list on onfidoproviders.onfido-operator.dev",
+    "list on identityverifications.onfido-operator.dev",
+    "watch on onfidoproviders.onfido-operator.dev",
+    "watch on identityverifications.onfido-operator.dev",
+    "patch on onfidoproviders/status.onfido-operator.dev",
+    "patch on identityverifications/status.onfido-operator.dev",
+    "get on secrets",
+    "create on secrets",
+    "patch on secrets",
+];
+
+/// What it takes to work in a namespace, but for these verbs on Secrets.
+fn rules_without(verbs: &[&str]) -> Value {
+    let left: Vec<&str> = ["get", "create", "patch"].into_iter().filter(|verb| !verbs.contains(verb)).collect();
+    let secrets = (!left.is_empty()).then(|| rule("", &left, &["secrets"]));
+    [rule(OURS, &["list", "watch"], &BOTH), rule(OURS, &["patch"], &STATUSES)].into_iter().chain(secrets).collect()
+}
+
+/// Gives the tenant these rules and takes every other, in this namespace or in all of them.
+async fn grant(control_plane: &ControlPlane, namespace: Option<&str>, rules: Value) {
+    let kinds = if namespace.is_some() { ["Role", "RoleBinding"] } else { ["ClusterRole", "ClusterRoleBinding"] };
+    let group = "rbac.authorization.k8s.io";
+    let contents = [
+        json!({ "rules": rules }),
+        json!({
+            "subjects": [{ "kind": "User", "name": TENANT, "apiGroup": group }],
+            "roleRef": { "apiGroup": group, "kind": kinds[0], "name": "tenant" },
+        }),
+    ];
+    for (kind, mut object) in kinds.into_iter().zip(contents) {
+        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, "v1", kind));
+        let client = control_plane.client(ADMIN).unwrap();
+        let api: Api<DynamicObject> = match namespace {
+            Some(namespace) => Api::namespaced_with(client, namespace, &resource),
+            None => Api::all_with(client, &resource),
+        };
+        merge(&mut object, json!({ "apiVersion": resource.api_version, "kind": kind, "metadata": { "name": "tenant" } }));
+        api.patch("tenant", &PatchParams::apply("test").force(), &Patch::Apply(&object)).await.unwrap();
+    }
+}
+
+/// Waits until it says that exactly these rights lack there, each in a line of its log.
+async fn lacks(operator: &Operator, namespace: Option<&str>, rights: &[&str]) {
+    let place = namespace.map_or(String::new(), |namespace| format!(" in namespace {namespace}"));
+    let wanted: BTreeSet<String> = rights.iter().map(|right| format!("missing right: {right}{place}")).collect();
+    for line in &wanted {
+        operator.until_logged(&format!("waiting: {line}\n")).await;
+    }
+    let last = Mutex::new(String::new());
+    let polling = async {
+        loop {
+            let (status, body) = readiness(operator).await;
+            let found = body.lines().filter(|line| line.starts_with("missing right")).map(Into::into).collect::<BTreeSet<String>>();
+            *last.lock().unwrap() = format!("{status} {body}");
+            if status == 503 && found == wanted {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await; // there is nothing to watch in another process
+        }
     };
-    let binding = serde_json::from_value(json!({
-        "metadata": { "name": "tenant" }, "subjects": [{ "kind": "User", "name": TENANT }],
-        "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "tenant" },
-    }));
-    Api::<ClusterRoleBinding>::all(client.clone()).create(&PostParams::default(), &binding.unwrap()).await.unwrap();
+    if tokio::time::timeout(PATIENCE, polling).await.is_err() {
+        panic!("waited in vain for {wanted:?}: {}", last.lock().unwrap());
+    }
+}
+
+/// It said of nothing twice that it waits for it.
+fn said_once(operator: &Operator) {
+    let log = operator.logged();
+    let mut said = BTreeSet::new();
+    for line in log.lines().filter_map(|line| line.split_once("waiting: ")) {
+        assert!(said.insert(line.1), "said again: {}", line.1);
+    }
+}
+
+/// Operators that may do ever more.
+async fn rights(control_plane: &ControlPlane) {
+    rights_by_namespace(control_plane).await;
 
     let operator = Operator::launch(control_plane, &Run { user: TENANT, ..Run::default() }).await;
-    let lacks = async |right: &str| {
-        operator.until_logged(&format!("waiting: missing right: {right}")).await;
-        let (status, body) = readiness(&operator).await;
-        assert!(status == 503 && body.contains(&format!("missing right: {right}\n")), "{status} {body}");
+    let may = async |rules: Value| grant(control_plane, None, rules).await;
+    lacks(&operator, None, &NOTHING).await;
+    may(json!([rule(OURS, &["list", "watch"], &BOTH)])).await;
+    lacks(&operator, None, &NOTHING[4..]).await;
+    may(json!([rule(OURS, &["list", "watch"], &BOTH), rule(OURS, &["patch"], &STATUSES[..1])])).await;
+    lacks(&operator, None, &NOTHING[5..]).await;
+    may(rules_without(&["get", "create", "patch"])).await;
+    lacks(&operator, None, &NOTHING[6..]).await;
+    may(rules_without(&["create"])).await;
+    lacks(&operator, None, &["create on secrets"]).await;
+    may(rules_without(&[])).await;
+    operator.ready().await; // its own namespace is one of all
+    said_once(&operator);
+
+    // A right that is taken later shows where it is used.
+    may(rules_without(&["get"])).await;
+    let scene = Scene::bare(control_plane, "taken").await;
+    let theirs: Api<Secret> = Api::namespaced(control_plane.client(TENANT).unwrap(), &scene.namespace);
+    let taken = async {
+        while theirs.get_opt("onfido-api").await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(20)).await; // the API server tells nobody which roles it uses
+        }
     };
-    let (both, statuses) = (["onfidoproviders", "identityverifications"], ["onfidoproviders/status", "identityverifications/status"]);
-    lacks("list on onfidoproviders.onfido-operator.dev").await;
-    grant(json!([rule(&["list"], &both)])).await;
-    lacks("watch on onfidoproviders.onfido-operator.dev").await;
-    grant(json!([rule(&["list", "watch"], &both)])).await;
-    lacks("patch on onfidoproviders/status.onfido-operator.dev").await;
-    grant(json!([rule(&["list", "watch"], &both), rule(&["patch"], &statuses[..1])])).await;
-    lacks("patch on identityverifications/status.onfido-operator.dev").await;
-    grant(json!([rule(&["list", "watch"], &both), rule(&["patch"], &statuses)])).await;
+    tokio::time::timeout(PATIENCE, taken).await.expect("the right is still there");
+    scene.provider(json!({})).await;
+    operator.until_logged(&format!("grant it the verb get on secrets in namespace {}", scene.namespace)).await;
+}
+
+/// With Roles only: every namespace that is watched needs them, and the operator's own needs others.
+async fn rights_by_namespace(control_plane: &ControlPlane) {
+    let scenes = [Scene::bare(control_plane, "first").await, Scene::bare(control_plane, "second").await];
+    let [first, second] = scenes.each_ref().map(|scene| scene.namespace.as_str());
+    let own = namespace(control_plane, "own").await;
+    let run =
+        Run { user: TENANT, watch: vec![first.into(), second.into()], env: vec![("POD_NAMESPACE".into(), own.clone())], ..Run::default() };
+
+    grant(control_plane, Some(first), rules_without(&[])).await;
+    grant(control_plane, Some(second), rules_without(&["patch"])).await;
+    let operator = Operator::launch(control_plane, &run).await;
+    lacks(&operator, Some(second), &["patch on secrets"]).await;
+    grant(control_plane, Some(second), rules_without(&[])).await;
+    let key = "get on secrets named onfido-operator-digest-key";
+    lacks(&operator, Some(&own), &[key, "create on secrets"]).await;
+    let mut get = rule("", &["get"], &["secrets"]);
+    get["resourceNames"] = json!(["onfido-operator-digest-key"]);
+    grant(control_plane, Some(&own), json!([get])).await;
+    lacks(&operator, Some(&own), &["create on secrets"]).await;
+    grant(control_plane, Some(&own), json!([get, rule("", &["create"], &["secrets"])])).await;
     operator.ready().await;
-    // Rights on Secrets can be given by namespace, so only their use shows that one lacks.
-    operator.until_logged("grant it the verb get on secrets in namespace").await;
+    said_once(&operator);
 }
 
 /// The API server goes while the paid call is under way, and comes back.
@@ -200,7 +308,7 @@ async fn a_pass_that_panics_harms_no_other() {
     install(control_plane).await;
     let scene = Scene::bare(control_plane, "panic").await;
     let env = vec![("ONFIDO_OPERATOR_PANIC_ON".into(), format!("{}/unlucky", scene.namespace))];
-    let run = Run { only: Some(scene.namespace.clone()), env, ..Run::default() };
+    let run = Run { watch: vec![scene.namespace.clone()], env, ..Run::default() };
     let operator = Operator::start(control_plane, &run).await;
     scene.deliver_to(&operator).await;
     scene.provider(json!({})).await;

@@ -40,7 +40,7 @@ async fn a_lost_delivery_is_made_up_for_without_a_finalize() {
     let control_plane = control_plane().await;
     install(control_plane).await;
     let scene = Scene::bare(control_plane, "silent").await;
-    let run = Run { only: Some(scene.namespace.clone()), ..Run::default() };
+    let run = Run { watch: vec![scene.namespace.clone()], ..Run::default() };
     let patient = Operator::start(control_plane, &run).await;
     scene.provider(json!({})).await;
     let id = scene.awaiting("person", json!({})).await;

@@ -69,7 +69,7 @@ async fn nothing_leaks(format: &'static str) {
     install(control_plane).await;
     let scene = Scene::bare(control_plane, "redaction").await;
     let settings = Run {
-        only: Some(scene.namespace.clone()),
+        watch: vec![scene.namespace.clone()],
         log_level: "trace",
         args: vec!["--log-format".into(), format.into()],
         env: vec![("RUST_LOG".into(), "trace".into()), ("RUST_BACKTRACE".into(), "full".into())],

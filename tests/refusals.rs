@@ -25,7 +25,7 @@ async fn own(word: &str, run: Run) -> (Scene, Operator) {
     let control_plane = crate::support::control_plane::control_plane().await;
     install(control_plane).await;
     let scene = Scene::bare(control_plane, word).await;
-    let operator = Operator::start(control_plane, &Run { only: Some(scene.namespace.clone()), ..run }).await;
+    let operator = Operator::start(control_plane, &Run { watch: vec![scene.namespace.clone()], ..run }).await;
     (scene, operator)
 }
 

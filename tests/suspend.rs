@@ -108,7 +108,7 @@ async fn labelling_the_namespace_heals_what_the_selector_refused() {
     let control_plane = control_plane().await;
     install(control_plane).await;
     let scene = Scene::bare(control_plane, "selected").await;
-    let run = Run { only: Some(scene.namespace.clone()), time_scale: 0.02, ..Run::default() };
+    let run = Run { watch: vec![scene.namespace.clone()], time_scale: 0.02, ..Run::default() };
     let _operator = Operator::start(control_plane, &run).await;
     let selector = json!({ "from": "Selector", "selector": { "matchLabels": { "identity": "allowed" } } });
     scene.provider(json!({ "allowedNamespaces": selector })).await;

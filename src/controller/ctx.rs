@@ -30,8 +30,8 @@ use super::{Stored, Trouble, digest::Digests, memory::Memories, vendor::Vendors}
 pub struct Settings {
     /// The namespace of the operator's own Secret.
     pub namespace: String,
-    /// The one namespace whose objects are watched; all of them if none is given.
-    pub only_namespace: Option<String>,
+    /// The namespaces whose objects are watched; all of them if none is given.
+    pub watch_namespaces: Vec<String>,
     /// Where the vendor reaches the webhook endpoint, without a trailing slash.
     pub webhook_public_url: String,
     /// Other hosts than the vendor's own, by region.

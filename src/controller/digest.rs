@@ -16,7 +16,8 @@ use zeroize::Zeroizing;
 
 use super::Trouble;
 
-const NAME: &str = "onfido-operator-digest-key";
+/// The name of the Secret with the key.
+pub const DIGEST_SECRET: &str = "onfido-operator-digest-key";
 const KEY: &str = "key";
 const LEAST: usize = 16;
 
@@ -51,7 +52,7 @@ impl Digests {
         rand::rng().fill_bytes(&mut key);
         let secret = Secret {
             metadata: ObjectMeta {
-                name: Some(NAME.into()),
+                name: Some(DIGEST_SECRET.into()),
                 labels: Some(BTreeMap::from([("app.kubernetes.io/managed-by".into(), "onfido-operator".into())])),
                 ..ObjectMeta::default()
             },
@@ -67,7 +68,7 @@ impl Digests {
     }
 
     async fn read(&self) -> Result<Option<DigestKey>, Trouble> {
-        let found = self.secrets.get_opt(NAME).await.map_err(Trouble::kube("read the digest key in the operator's namespace"))?;
+        let found = self.secrets.get_opt(DIGEST_SECRET).await.map_err(Trouble::kube("read the digest key in the operator's namespace"))?;
         let key = found.and_then(|secret| secret.data?.remove(KEY)).filter(|key| key.0.len() >= LEAST);
         Ok(key.map(|key| DigestKey::new(Zeroizing::new(key.0))))
     }

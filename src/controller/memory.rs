@@ -8,20 +8,25 @@ use std::{
 };
 
 use jiff::Timestamp;
+use kube::Resource;
 
 use crate::{
     api::{IdentityVerification, IdentityVerificationStatus},
     plan,
 };
 
-use super::drive::Throttled;
+use super::{drive::Throttled, watch::Change};
 
-/// By uid.
+/// Of all.
 #[derive(Default)]
 pub(super) struct Memories {
-    verifications: Mutex<HashMap<String, OfVerification>>,
-    providers: Mutex<HashMap<String, OfProvider>>,
+    pub(super) verifications: Memory<OfVerification>,
+    pub(super) providers: Memory<OfProvider>,
 }
+
+/// Of one kind, by uid.
+#[derive(Default)]
+pub(super) struct Memory<T>(Mutex<HashMap<String, T>>);
 
 /// Of one verification.
 #[derive(Clone, Default)]
@@ -65,35 +70,40 @@ impl Occasion {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner) // plain data: valid whatever panicked
-}
-
 impl Memories {
     /// Changes or reads what is remembered of a verification.
     pub(super) fn verification<T>(&self, uid: &str, f: impl FnOnce(&mut OfVerification) -> T) -> T {
-        f(lock(&self.verifications).entry(uid.to_owned()).or_default())
+        self.verifications.of(uid, f)
     }
 
     /// Changes or reads what is remembered of a provider.
     pub(super) fn provider<T>(&self, uid: &str, f: impl FnOnce(&mut OfProvider) -> T) -> T {
-        f(lock(&self.providers).entry(uid.to_owned()).or_default())
+        self.providers.of(uid, f)
+    }
+}
+
+impl<T: Default> Memory<T> {
+    /// Only what exists is remembered.
+    pub(super) fn follow<K: Resource<DynamicType = ()>>(&self, change: &Change<K>) {
+        let (Change::Seen(object) | Change::Gone(object)) = change;
+        let Some(uid) = object.meta().uid.as_ref() else { return };
+        let mut all = self.all();
+        match change {
+            Change::Seen(_) => _ = all.entry(uid.to_owned()).or_default(),
+            Change::Gone(_) => _ = all.remove(uid),
+        }
     }
 
-    /// Forgets an object that is gone.
-    pub(super) fn forget(&self, uid: &str) {
-        lock(&self.verifications).remove(uid);
-        lock(&self.providers).remove(uid);
+    /// A pass may outlive its object; what it would remember then is dropped.
+    fn of<R>(&self, uid: &str, f: impl FnOnce(&mut T) -> R) -> R {
+        match self.all().get_mut(uid) {
+            Some(memory) => f(memory),
+            None => f(&mut T::default()),
+        }
     }
 
-    /// Forgets the verifications that are gone, after a gap in the watch in which nobody said so.
-    pub(super) fn keep_verifications(&self, exists: impl Fn(&str) -> bool) {
-        lock(&self.verifications).retain(|uid, _| exists(uid));
-    }
-
-    /// The same for providers.
-    pub(super) fn keep_providers(&self, exists: impl Fn(&str) -> bool) {
-        lock(&self.providers).retain(|uid, _| exists(uid));
+    fn all(&self) -> MutexGuard<'_, HashMap<String, T>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner) // plain data: valid whatever panicked
     }
 }
 
@@ -112,5 +122,32 @@ impl OfVerification {
             last_look: self.last_look,
             submission_seen: self.submission_seen,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::core::v1::ConfigMap;
+
+    use super::*;
+
+    #[test]
+    fn a_pass_that_outlives_its_object_leaves_no_memory() {
+        let mut object = ConfigMap::default();
+        object.metadata.uid = Some("u".into());
+        let memories = Memories::default();
+        let failures = || {
+            memories.verification("u", |memory| {
+                memory.failures += 1;
+                memory.failures
+            })
+        };
+        assert_eq!([failures(), failures()], [1, 1], "of one that was never seen");
+        memories.verifications.follow(&Change::Seen(object.clone()));
+        assert_eq!([failures(), failures()], [1, 2]);
+        memories.verifications.follow(&Change::Seen(object.clone()));
+        assert_eq!(failures(), 3, "seen again is the same one");
+        memories.verifications.follow(&Change::Gone(object));
+        assert_eq!([failures(), failures()], [1, 1]);
     }
 }

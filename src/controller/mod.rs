@@ -18,18 +18,17 @@ mod verification;
 mod watch;
 
 pub use ctx::{Ctx, Settings};
+pub use digest::DIGEST_SECRET;
 pub use trouble::Trouble;
 
-use std::{collections::HashSet, convert::Infallible, sync::Arc};
+use std::{convert::Infallible, sync::Arc};
 
 use futures::{Stream, StreamExt, future, stream};
 use kube::{
-    Api,
     core::DeserializeGuard,
     runtime::{
         controller::{Config, applier},
         reflector::{self, ObjectRef, Store, store::Writer},
-        watcher::Event,
     },
 };
 use tokio::sync::mpsc;
@@ -37,7 +36,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::{IdentityVerification, OnfidoProvider};
 
-use memory::Memories;
+use watch::Change;
 
 /// An object as it was stored, which may be malformed: one such object must not stop the watch of the others.
 pub type Stored<K> = DeserializeGuard<K>;
@@ -101,13 +100,16 @@ impl Controllers {
         let (wake, woken) = mpsc::channel(WOKEN);
         let mut providers_known = providers_filled.subscribe();
 
-        let (gone, all) = (ctx.clone(), known.clone());
-        let changed = watch::watch(watched(&ctx), providers, providers_filled)
-            .inspect(move |event| forget(&gone, &all, event, |memories, uids| memories.keep_providers(|uid| uids.contains(uid))))
-            .filter_map(touched_or_gone)
+        let follower = ctx.clone();
+        let changed = watch::watch(&ctx.client, &ctx.settings.watch_namespaces, providers, providers_filled)
+            .inspect(move |change| follower.memories.providers.follow(change))
             .then({
                 let stored = stored.clone();
-                move |provider: Stored<OnfidoProvider>| wake_dependents(wake.clone(), dependents(&stored, &provider), provider)
+                // One that is gone concerns those who refer to it, too.
+                move |change: Change<Stored<OnfidoProvider>>| {
+                    let (Change::Seen(provider) | Change::Gone(provider)) = change;
+                    wake_dependents(wake.clone(), dependents(&stored, &provider), provider)
+                }
             });
         let all = known.clone();
         let nudged =
@@ -121,11 +123,15 @@ impl Controllers {
             Config::default().concurrency(PROVIDERS_AT_ONCE),
         );
 
-        let (gone, all) = (ctx.clone(), stored.clone());
-        let changed = watch::watch(watched(&ctx), verifications, verifications_filled)
-            .inspect(move |event| forget(&gone, &all, event, |memories, uids| memories.keep_verifications(|uid| uids.contains(uid))))
-            .filter_map(touched)
-            .map(|object: Stored<IdentityVerification>| ObjectRef::from_obj(&object));
+        let follower = ctx.clone();
+        let changed = watch::watch(&ctx.client, &ctx.settings.watch_namespaces, verifications, verifications_filled)
+            .inspect(move |change| follower.memories.verifications.follow(change))
+            .filter_map(|change: Change<Stored<IdentityVerification>>| {
+                future::ready(match change {
+                    Change::Seen(object) => Some(ObjectRef::from_obj(&object)),
+                    Change::Gone(_) => None,
+                })
+            });
         let verifications = applier(
             |object, ctx| Box::pin(verification::reconcile(object, ctx)),
             verification::on_error,
@@ -144,51 +150,6 @@ impl Controllers {
         };
         future::join(providers.for_each(|_| future::ready(())), verifications).await;
         ctx.finish().await;
-    }
-}
-
-/// The objects of one kind that are the operator's business.
-fn watched<K>(ctx: &Ctx) -> Api<Stored<K>>
-where
-    K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>,
-{
-    match &ctx.settings.only_namespace {
-        Some(namespace) => Api::namespaced(ctx.client.clone(), namespace),
-        None => Api::all(ctx.client.clone()),
-    }
-}
-
-/// The object of an event that asks for a look.
-fn touched<K>(event: Event<K>) -> future::Ready<Option<K>> {
-    future::ready(match event {
-        Event::Apply(object) | Event::InitApply(object) => Some(object),
-        Event::Delete(_) | Event::Init | Event::InitDone => None,
-    })
-}
-
-/// The same; a provider that is gone concerns those who refer to it.
-fn touched_or_gone<K>(event: Event<K>) -> future::Ready<Option<K>> {
-    match event {
-        Event::Delete(object) => future::ready(Some(object)),
-        event => touched(event),
-    }
-}
-
-/// What is remembered of an object goes with it, also if it went while nobody watched.
-fn forget<K: kube::Resource<DynamicType = ()> + Clone>(
-    ctx: &Ctx,
-    store: &Store<K>,
-    event: &Event<K>,
-    keep: impl Fn(&Memories, &HashSet<String>),
-) {
-    match event {
-        Event::Delete(object) => {
-            if let Some(uid) = &object.meta().uid {
-                ctx.memories.forget(uid);
-            }
-        }
-        Event::InitDone => keep(&ctx.memories, &store.state().iter().filter_map(|object| object.meta().uid.clone()).collect()),
-        Event::Apply(_) | Event::Init | Event::InitApply(_) => {}
     }
 }
 

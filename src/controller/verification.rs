@@ -26,7 +26,6 @@ pub(super) async fn reconcile(object: Arc<Stored<IdentityVerification>>, ctx: Ar
     let object = object.0.as_ref().map_err(|_| Trouble::Malformed)?.clone();
     let uid = object.metadata.uid.clone().unwrap_or_default();
     if object.metadata.deletion_timestamp.is_some() {
-        ctx.memories.forget(&uid);
         return Ok(Action::await_change());
     }
     let provider = observe::provider_of(&ctx, &object);

@@ -1,10 +1,16 @@
-//! Watches one kind: keeps what is seen in a store, small, and tells of each change. One watch a kind, however many look into its store.
+//! Watches one kind: keeps what is seen in a store, small, and tells of each change. One watch a kind and namespace, or one a kind for all
+//! of them, however many look into its store.
+
+mod merge;
+
+pub(super) use merge::Change;
 
 use std::time::Duration;
 
-use futures::{Stream, StreamExt, TryStreamExt, future};
+use futures::{Stream, StreamExt, future, stream};
+use k8s_openapi::NamespaceResourceScope;
 use kube::{
-    Api, Resource,
+    Api, Client, Resource,
     core::DeserializeGuard,
     runtime::{
         WatchStreamExt,
@@ -20,6 +26,7 @@ use tokio::sync::watch;
 use crate::api::{IdentityVerification, OnfidoProvider};
 
 use super::{Stored, trouble};
+use merge::Merge;
 
 /// The least and the most to wait before a watch that ended is begun again. The library's own waits up to half a minute: as long would every
 /// outage of the API server last longer here, deliveries included.
@@ -49,7 +56,9 @@ impl Backoff for Pace {
 }
 
 /// What is kept of an object.
-pub(super) trait Kept: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug + Send + Sync + 'static {
+pub(super) trait Kept:
+    Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + std::fmt::Debug + Send + Sync + 'static
+{
     /// Drops what no pass would read.
     fn reduce(&mut self);
 }
@@ -84,30 +93,40 @@ impl Kept for IdentityVerification {
     }
 }
 
-/// The events of one kind, after they went into the store. `filled` becomes true when the store first holds everything.
+/// What changes among the objects of one kind in these namespaces, all of them if none is given, after it went into the store. `filled`
+/// becomes true when the store first holds everything.
 pub(super) fn watch<K: Kept>(
-    api: Api<Stored<K>>,
+    client: &Client,
+    namespaces: &[String],
     writer: Writer<Stored<K>>,
     filled: watch::Sender<bool>,
-) -> impl Stream<Item = Event<Stored<K>>> {
+) -> impl Stream<Item = Change<Stored<K>>> + use<K> {
+    let scopes: Vec<Option<String>> = if namespaces.is_empty() { vec![None] } else { namespaces.iter().cloned().map(Some).collect() };
+    let watches = scopes.iter().enumerate().map(|(number, namespace)| {
+        let api = match namespace {
+            Some(namespace) => Api::namespaced(client.clone(), namespace),
+            None => Api::all(client.clone()),
+        };
+        events(api, namespace.clone()).map(move |event| (number, event)).boxed()
+    });
+    let watches = stream::select_all(watches.collect::<Vec<_>>());
+    let mut merge = Merge::new(writer, scopes, filled);
+    watches.flat_map(move |(number, event)| stream::iter(merge.take(number, event)))
+}
+
+/// The events of one watch. It goes on by itself, whatever happens to it.
+fn events<K: Kept>(api: Api<Stored<K>>, namespace: Option<String>) -> impl Stream<Item = Event<Stored<K>>> {
     let reduce = |object: &mut Stored<K>| {
         if let DeserializeGuard(Ok(object)) = object {
             object.reduce();
         }
     };
-    watcher::watcher(api, watcher::Config::default())
-        .backoff(ResetTimerBackoff::new(Pace::default(), STEADY))
-        .modify(reduce)
-        .reflect(writer)
-        .inspect_ok(move |event| {
-            if matches!(event, Event::InitDone) {
-                filled.send_replace(true);
-            }
-        })
-        .filter_map(|event| {
-            // The watch goes on by itself.
-            future::ready(event.inspect_err(|error| tracing::warn!(kind = %K::plural(&()), trouble = said(error), "watching again")).ok())
-        })
+    watcher::watcher(api, watcher::Config::default()).backoff(ResetTimerBackoff::new(Pace::default(), STEADY)).modify(reduce).filter_map(
+        move |event| {
+            let told = |error: &watcher::Error| tracing::warn!(kind = %K::plural(&()), namespace, trouble = said(error), "watching again");
+            future::ready(event.inspect_err(told).ok())
+        },
+    )
 }
 
 /// A watch's error in a few words: its message can hold what a user wrote.

@@ -1,4 +1,8 @@
-//! The files that are made from the code, so that they cannot drift: `crds/`, and the parts of the README that quote something.
+//! The files that are made from the code, so that they cannot drift: `crds/`, the chart's copies of them, and the parts of the READMEs that
+//! quote something.
+
+mod chart;
+pub mod manifests;
 
 use std::path::Path;
 
@@ -9,9 +13,15 @@ pub fn files(root: &Path) -> Result<Vec<(String, String)>, String> {
     let mut files = vec![];
     for definition in api::definitions() {
         let plural = definition.spec.names.plural;
-        files.push((format!("crds/{plural}.yaml"), definitions::yaml(Some(&plural))?));
+        let yaml = definitions::yaml(Some(&plural))?;
+        files.push((format!("{}/templates/crds/{plural}.yaml", chart::FOLDER), chart::template(&yaml)?));
+        files.push((format!("crds/{plural}.yaml"), yaml));
     }
-    files.push(("README.md".to_owned(), readme(root)?));
+    chart::check_version(&read(root, &format!("{}/Chart.yaml", chart::FOLDER))?)?;
+    for path in ["README.md".to_owned(), format!("{}/README.md", chart::FOLDER)] {
+        let text = readme(root, &path)?;
+        files.push((path, text));
+    }
     Ok(files)
 }
 
@@ -23,29 +33,37 @@ pub fn write(root: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// The README, with each `<!-- FILE.yaml -->` followed by that file, and `<!-- troubleshooting -->` by the table.
-fn readme(root: &Path) -> Result<String, String> {
-    let read = |path: &str| std::fs::read_to_string(root.join(path)).map_err(|error| format!("{path}: {error}"));
-    let text = read("README.md")?;
+fn read(root: &Path, path: &str) -> Result<String, String> {
+    std::fs::read_to_string(root.join(path)).map_err(|error| format!("{path}: {error}"))
+}
+
+/// A README, with each `<!-- FILE.yaml -->` followed by that file, and `<!-- troubleshooting -->` and `<!-- values -->` by their tables.
+fn readme(root: &Path, path: &str) -> Result<String, String> {
+    let text = read(root, path)?;
     let mut out = String::new();
     let mut lines = text.lines().peekable();
     while let Some(line) = lines.next() {
         out.push_str(line);
         out.push('\n');
         let Some(quoted) = line.strip_prefix("<!-- ").and_then(|line| line.strip_suffix(" -->")) else { continue };
-        if quoted == "troubleshooting" {
+        let table = match quoted {
+            "troubleshooting" => Some(plan::troubleshooting()),
+            "values" => Some(chart::table(&read(root, &format!("{}/values.yaml", chart::FOLDER))?)?),
+            _ => None,
+        };
+        if let Some(table) = table {
             while lines.peek().is_some_and(|next| next.is_empty() || next.starts_with('|')) {
                 lines.next();
             }
-            out.push_str(&format!("\n{}\n", plan::troubleshooting()));
+            out.push_str(&format!("\n{table}\n"));
         } else if quoted.ends_with(".yaml") {
             for skipped in lines.by_ref() {
                 if skipped == "```" {
                     break;
                 }
             }
-            out.push_str(&format!("```yaml\n{}\n```\n", read(quoted)?.trim_end()));
+            out.push_str(&format!("```yaml\n{}\n```\n", read(root, quoted)?.trim_end()));
         }
     }
-    Ok(out)
+    Ok(format!("{}\n", out.trim_end()))
 }

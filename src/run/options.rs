@@ -33,9 +33,9 @@ pub struct Options {
     /// How to log.
     #[arg(long, default_value = "text", value_name = "FORMAT")]
     pub log_format: LogFormat,
-    /// Watch this namespace only: for tests that run several operators side by side.
-    #[arg(long, hide = true, value_name = "NAMESPACE")]
-    pub only_namespace: Option<String>,
+    /// Serve the objects of this namespace only; may be repeated. Otherwise those of all namespaces.
+    #[arg(long = "watch-namespace", value_name = "NAMESPACE", value_parser = namespace)]
+    pub watch_namespaces: Vec<String>,
     /// Makes every wait this many times as long: for tests, which cannot wait six hours.
     #[arg(long, hide = true, default_value_t = 1.0, value_name = "FACTOR", value_parser = time_scale)]
     pub time_scale: f64,
@@ -48,6 +48,33 @@ pub enum LogFormat {
     Text,
     /// For machines.
     Json,
+}
+
+/// Each costs two connections to the API server.
+const MOST_NAMESPACES: usize = 64;
+
+impl Options {
+    /// What no flag can know alone.
+    pub fn check(&self) -> Result<(), String> {
+        let all = &self.watch_namespaces;
+        if all.len() > MOST_NAMESPACES {
+            return Err(format!("--watch-namespace may be given {MOST_NAMESPACES} times, not {}; without it, all are watched", all.len()));
+        }
+        match all.iter().enumerate().find(|(at, namespace)| all[..*at].contains(namespace)) {
+            Some((_, namespace)) => Err(format!("--watch-namespace {namespace} is given twice")),
+            None => Ok(()),
+        }
+    }
+}
+
+fn namespace(flag: &str) -> Result<String, String> {
+    let edge = |c: Option<&u8>| c.is_some_and(|c| *c != b'-');
+    let fine = flag.bytes().all(|c| matches!(c, b'a'..=b'z' | b'0'..=b'9' | b'-'));
+    let [first, last] = [flag.as_bytes().first(), flag.as_bytes().last()];
+    if fine && flag.len() <= 63 && edge(first) && edge(last) {
+        return Ok(flag.to_owned());
+    }
+    Err("a namespace's name has 1 to 63 of a-z, 0-9 and -, and begins and ends with a letter or digit".into())
 }
 
 fn endpoint(flag: &str) -> Result<(Region, Endpoint), String> {

@@ -96,8 +96,8 @@ pub async fn install(control_plane: &ControlPlane) {
 /// How an operator is run.
 #[derive(Clone)]
 pub struct Run {
-    /// Watch this namespace only.
-    pub only: Option<String>,
+    /// Watch these namespaces only.
+    pub watch: Vec<String>,
     /// Every wait times this.
     pub time_scale: f64,
     /// Stop at this place; see `src/pause.rs`.
@@ -113,7 +113,7 @@ pub struct Run {
 
 impl Default for Run {
     fn default() -> Self {
-        Self { only: None, time_scale: 1.0, pause_at: None, log_level: "debug", args: vec![], env: vec![], user: ADMIN }
+        Self { watch: vec![], time_scale: 1.0, pause_at: None, log_level: "debug", args: vec![], env: vec![], user: ADMIN }
     }
 }
 
@@ -148,7 +148,7 @@ impl Operator {
         args.extend(["--webhook-public-url", &format!("http://{webhook}"), "--log-level", run.log_level].map(String::from));
         args.extend(["--onfido-endpoint".into(), format!("EU={}", simulator.base())]);
         args.extend(["--time-scale".into(), run.time_scale.to_string()]);
-        args.extend(run.only.iter().flat_map(|namespace| ["--only-namespace".into(), namespace.clone()]));
+        args.extend(run.watch.iter().flat_map(|namespace| ["--watch-namespace".into(), namespace.clone()]));
         args.extend(run.args.iter().cloned());
         let pause = run.pause_at.iter().map(|place| ("ONFIDO_OPERATOR_PAUSE_AT".into(), place.into()));
         let until = run.pause_at.iter().map(|_| ("ONFIDO_OPERATOR_PAUSE_UNTIL".into(), log.with_extension("resume").into()));
