@@ -1,8 +1,11 @@
 //! The cluster is lost and comes back: etcd put back to what it was before, and objects created again where there was nothing. No run is
 //! started twice; that is read from the vendor's ledger.
 
-use k8s_openapi::api::core::v1::Namespace;
-use kube::{Api, api::PostParams};
+use k8s_openapi::api::core::v1::{Namespace, Secret};
+use kube::{
+    Api,
+    api::{ObjectMeta, Patch, PostParams},
+};
 use onfido_operator::{
     api::{ConditionType as C, IdentityVerification, Phase},
     dev::{ADMIN, ControlPlane},
@@ -12,7 +15,7 @@ use serde_json::json;
 
 use crate::support::{
     control_plane::options,
-    operator::{Operator, Run, Scene, install},
+    operator::{OPERATOR_NAMESPACE, Operator, Run, Scene, install},
 };
 
 async fn plane() -> ControlPlane {
@@ -23,6 +26,13 @@ async fn plane() -> ControlPlane {
 
 async fn posts(scene: &Scene) -> [usize; 2] {
     [scene.ledger(Operation::CreateApplicant).await.len(), scene.ledger(Operation::CreateWorkflowRun).await.len()]
+}
+
+const DIGEST_KEY: &str = "onfido-operator-digest-key";
+
+/// The operator's own Secrets.
+fn operators(plane: &ControlPlane) -> Api<Secret> {
+    Api::namespaced(plane.client(ADMIN).unwrap(), OPERATOR_NAMESPACE)
 }
 
 fn run_id(object: &IdentityVerification) -> Option<String> {
@@ -80,19 +90,21 @@ async fn objects_created_again_in_an_empty_cluster_adopt_their_runs() {
     let scene = Scene::bare(&before, "moved").await;
     scene.provider(json!({})).await;
     let mut operator = Operator::start(&before, &Run::default()).await;
-    let people = ["verified", "edited", "waiting", "reviewed"];
+    let people = ["verified", "edited", "kept", "waiting", "reviewed"];
     let key = |name: &str| json!({ "idempotencyKey": format!("order-of-{name}"), "tags": ["moved"] });
     let mut runs = std::collections::BTreeMap::new();
     for name in people {
         runs.insert(name, scene.awaiting(name, key(name)).await);
     }
-    for name in ["verified", "edited"] {
+    for name in ["verified", "edited", "kept"] {
         scene.decide(&runs[name], "approved", json!({})).await;
         scene.finalize(name).await;
         scene.until_condition(name, C::Verified, "True", "Verified").await;
     }
     scene.decide(&runs["reviewed"], "review", json!({})).await;
     operator.child.kill();
+    let status = scene.verifications().get("kept").await.unwrap().status;
+    let digest_key = operators(&before).get(DIGEST_KEY).await.unwrap();
     drop(before); // with the uids, the statuses and the key of the digests
 
     let after = plane().await;
@@ -109,7 +121,7 @@ async fn objects_created_again_in_an_empty_cluster_adopt_their_runs() {
     scene.deliver_to(&operator).await;
     let values = [("given_name", "Renamed"), ("family_name", "Person"), ("birthdate", "1990-01-01")];
     scene.secret("renamed", Some("attributes"), &values).await;
-    for name in people {
+    for name in people.into_iter().filter(|name| *name != "kept") {
         let mut spec = key(name);
         if name == "edited" {
             spec["attributesFrom"] = json!([{ "secretRef": { "name": "renamed" } }]); // not what was sent
@@ -138,5 +150,22 @@ async fn objects_created_again_in_an_empty_cluster_adopt_their_runs() {
 
     scene.until_condition("new", C::CaptureReady, "True", "AwaitingInput").await;
     assert_eq!(posts(&scene).await, [people.len() + 1; 2], "only the new one was started");
+    operator.child.kill();
+
+    // One whose status was in the backup, and with it the key of its digests: it is what it was, and its values are known to be the same.
+    operators(&after).delete(DIGEST_KEY, &Default::default()).await.unwrap();
+    let secret = Secret { metadata: ObjectMeta { name: Some(DIGEST_KEY.into()), ..ObjectMeta::default() }, ..digest_key };
+    operators(&after).create(&PostParams::default(), &secret).await.unwrap();
+    scene.verification("kept", key("kept")).await;
+    let patch = Patch::Merge(json!({ "status": status }));
+    scene.verifications().patch_status("kept", &Default::default(), &patch).await.unwrap();
+    let asked = scene.simulator.ledger(Some(&scene.account), None).await.unwrap().len();
+    let mut operator = Operator::start(&after, &Run::default()).await;
+    scene.patch("kept", json!({ "tags": ["an", "edit"] })).await; // has the values judged again
+    let kept = scene.until_condition("kept", C::Verified, "True", "Verified").await;
+    assert_eq!(run_id(&kept).as_ref(), Some(&runs["kept"]));
+    let of_it = |call: &onfido_operator::simulator::admin::LedgerEntry| call.run_id.as_ref() == Some(&runs["kept"]);
+    let since: Vec<_> = scene.simulator.ledger(Some(&scene.account), None).await.unwrap().split_off(asked);
+    assert!(!since.iter().any(of_it), "{since:#?}");
     operator.child.kill();
 }
