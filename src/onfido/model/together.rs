@@ -55,7 +55,8 @@ mod tests {
         let wrong_state = Err(I::Faulty(A::AddressState, FieldFault::NotThatCountrysState));
         let usa = [(A::AddressCountry, "USA"), (A::AddressPostcode, "00000")];
         let gbr = [(A::AddressCountry, "GBR"), (A::AddressPostcode, "X1")];
-        let cases: [(&[(A, &str)], &[(A, &str)], Result<(), I>); 14] = [
+        type Fields<'a> = &'a [(A, &'a str)];
+        let cases: [(Fields, Fields, Result<(), I>); 14] = [
             (&[], &[(A::LocationCountryOfResidence, "USA")], Ok(())),
             (&[], &[(A::AddressTown, "Nowhere")], Err(I::Missing(A::AddressCountry))),
             (&[], &[(A::AddressCountry, "USA")], Err(I::Missing(A::AddressPostcode))),
