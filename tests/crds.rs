@@ -4,6 +4,7 @@
 mod bounds;
 mod capture;
 mod fresh;
+mod inputs;
 mod provider;
 mod show;
 mod verification;

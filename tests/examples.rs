@@ -28,6 +28,7 @@ async fn the_quickstart_is_accepted_as_it_stands() {
     }
 }
 
+/// The stories beside it: each is one file, for the quickstart's namespaces.
 #[tokio::test]
 async fn every_story_is_accepted_as_it_stands() {
     let plane = installed().await;
@@ -35,7 +36,9 @@ async fn every_story_is_accepted_as_it_stands() {
     let done = plane.kubectl(&[&STRICT[..], &[&namespaces.to_string_lossy()]].concat()).await.unwrap();
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     let stories: Vec<PathBuf> = files("").into_iter().filter(|path| path.extension().is_some_and(|end| end == "yaml")).collect();
-    assert!(stories.iter().any(|path| path.ends_with("link.yaml")));
+    for story in ["custom-data.yaml", "link.yaml"] {
+        assert!(stories.iter().any(|path| path.ends_with(story)), "{story}");
+    }
     for path in stories {
         let done = plane.kubectl(&[&STRICT[..], &[&path.to_string_lossy(), "--dry-run=server"]].concat()).await.unwrap();
         let said = String::from_utf8_lossy(&done.stderr);

@@ -51,7 +51,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         room: "plan/",
-        ours: &["plan", "api", "onfido::model", "onfido::error", "onfido::secret"],
+        ours: &["plan", "api", "key", "onfido::model", "onfido::error", "onfido::secret"],
         others: &["jiff", "k8s_openapi", "thiserror"],
         never: IMPURE,
     },

@@ -33,6 +33,9 @@ const BORN: &str = "1937-11-29";
 const EMAIL: &str = "ixchel+canary@invented.example";
 const API_TOKEN: &str = "api_sandbox.canary-of-the-api-token";
 const HOOK_TOKEN: &str = "canary-of-the-webhook-token";
+/// Custom data, from a Secret and from a spec.
+const NICKNAME: &str = "Tlacuilo the Opossum";
+const MOTTO: &str = "never-trust-a-canary";
 /// What the document said, which the workflow's author passes on.
 const ON_DOCUMENT: &str = "Chachalaca Guacamaya";
 
@@ -52,6 +55,8 @@ fn known() -> Vec<Needle> {
         Needle::new("last name", LAST),
         Needle::new("birth date", BORN),
         Needle::new("email", EMAIL),
+        Needle::new("custom data", NICKNAME),
+        Needle::new("custom data of a spec", MOTTO),
         Needle::new("API token", API_TOKEN),
         Needle::new("webhook token", HOOK_TOKEN),
         Needle::new("what the document said", ON_DOCUMENT),
@@ -151,12 +156,16 @@ fn token(scene: &Scene) -> String {
 /// A verification of the canary, by Secret or inline.
 async fn canary(scene: &Scene, name: &str, inline: bool) {
     let values = [("given_name", FIRST), ("family_name", LAST), ("birthdate", BORN), ("email", EMAIL)];
+    scene.secret("inputs", Some("custom-data"), &[("nickname", NICKNAME)]).await;
     if inline {
         let attributes: Vec<_> = values.iter().map(|(name, value)| json!({ "name": name, "value": value })).collect();
-        create(scene, name, json!({ "attributes": attributes })).await;
+        create(scene, name, json!({ "attributes": attributes, "customData": { "motto": MOTTO } })).await;
     } else {
         scene.secret(name, Some("attributes"), &values).await;
-        create(scene, name, json!({ "attributesFrom": [{ "secretRef": { "name": name } }] })).await;
+        let inputs = json!([{ "secretRef": { "name": "inputs" } }]);
+        let from = json!([{ "secretRef": { "name": name } }]);
+        let spec = json!({ "attributesFrom": from, "customDataFrom": inputs, "customData": { "motto": MOTTO }, "idempotencyKey": name });
+        create(scene, name, spec).await;
     }
 }
 
@@ -196,6 +205,8 @@ async fn well(scene: &Scene, name: &str) -> Vec<Needle> {
     scene.simulator.outcome(&run, &serde_json::from_value(outcome).unwrap()).await.unwrap();
     scene.until_phase(name, Phase::Approved).await;
     // What is looked for really went that way.
+    let known = scene.simulator.runs(Some(&scene.account), None).await.unwrap();
+    assert_eq!(known.iter().find(|other| other.id == run).unwrap().custom_data, json!({ "nickname": NICKNAME, "motto": MOTTO }));
     let handed: Secret = {
         let object = scene.verifications().get(name).await.unwrap();
         scene.secrets().get(&object.status.unwrap().capture.unwrap().secret_ref.name).await.unwrap()
@@ -304,6 +315,12 @@ async fn refused_by_us(scene: &Scene) {
     let values = [("given_name", FIRST), ("family_name", LAST), ("birthdate", EMAIL), ("email", BORN)];
     scene.secret("no-date", Some("attributes"), &values).await;
     create(scene, "no-date", json!({ "attributesFrom": [{ "secretRef": { "name": "no-date" } }] })).await;
+    scene.secret("much", Some("custom-data"), &[("motto", &MOTTO.repeat(1000)), ("nickname", NICKNAME)]).await;
+    let good = [("given_name", FIRST), ("family_name", LAST)];
+    scene.secret("much-of-it", Some("attributes"), &good).await;
+    let (from, much) = (json!([{ "secretRef": { "name": "much-of-it" } }]), json!([{ "secretRef": { "name": "much" } }]));
+    create(scene, "much", json!({ "attributesFrom": from, "customDataFrom": much })).await;
+    scene.until_condition("much", ConditionType::Accepted, "False", "CustomDataInvalid").await;
     scene.until_condition("no-date", ConditionType::Accepted, "False", "AttributeInvalid").await;
 }
 

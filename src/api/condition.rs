@@ -165,6 +165,13 @@ words! {
         AttributeNotMapped,
         /// The provider forbids attribute values in the spec.
         InlineForbidden,
+        // What else goes to the vendor.
+        /// The provider does not allow the workflow that is asked for.
+        WorkflowNotAllowed,
+        /// The custom data cannot be sent to the vendor.
+        CustomDataInvalid,
+        /// An older verification of this namespace has the same idempotencyKey.
+        IdempotencyKeyInUse,
         // The vendor's calls.
         /// The vendor refused the request.
         RequestRefused,

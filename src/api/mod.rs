@@ -7,6 +7,7 @@
 
 mod capture;
 mod condition;
+mod inputs;
 mod provider;
 mod reference;
 mod schema;
@@ -15,6 +16,7 @@ mod verification;
 
 pub use capture::*;
 pub use condition::*;
+pub use inputs::{CustomData, CustomDataFrom, CustomValue};
 pub use provider::*;
 pub use reference::*;
 pub use status::*;

@@ -57,6 +57,8 @@ pub enum SecretUse {
     Webhook,
     /// Attribute values of one person.
     Attributes,
+    /// Custom data of one run.
+    CustomData,
     /// The operator's own: the SDK token or link of one verification.
     Capture,
 }
@@ -68,6 +70,7 @@ impl SecretUse {
             Self::Credentials => "credentials",
             Self::Webhook => "webhook",
             Self::Attributes => "attributes",
+            Self::CustomData => "custom-data",
             Self::Capture => "capture",
         }
     }

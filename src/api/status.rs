@@ -228,6 +228,10 @@ pub struct Basis {
     #[serde(rename = "keyID")]
     #[schemars(length(max = 64))]
     pub key_id: String,
+    /// The tag by which the run says what was sent for it, with spec.idempotencyKey only: by it a restored object knows its run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub sent_tag: Option<String>,
     /// The mapping, with a keyed digest of each value that was sent.
     #[schemars(length(max = 32))]
     pub attributes: Vec<BasisAttribute>,

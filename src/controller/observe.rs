@@ -32,7 +32,7 @@ pub(super) async fn verification(
     now: Timestamp,
 ) -> Result<Observed, Trouble> {
     let uid = object.metadata.uid.as_deref().unwrap_or_default();
-    let key = Key::of_uid(uid);
+    let key = key_of(object);
     let status = object.status.clone().unwrap_or_default();
     let submitted = object.spec.submitted_attempt >= ATTEMPT && status.submitted_at.is_none();
     Ok(Observed {
@@ -51,6 +51,7 @@ pub(super) async fn verification(
             },
         },
         tag: key.tag(ATTEMPT),
+        key_held_by: if status.workflow_run_id.is_none() { older_with_its_key(ctx, object) } else { None },
         nonce: nonce(),
         jitter: jitter(uid),
         memory: ctx.memories.verification(uid, |memory| memory.note(&status, submitted, now)),
@@ -58,6 +59,26 @@ pub(super) async fn verification(
         timing: ctx.timing().clone(),
         status,
     })
+}
+
+/// The object's key at the vendor.
+pub(super) fn key_of(object: &IdentityVerification) -> Key {
+    let [uid, namespace] = [&object.metadata.uid, &object.metadata.namespace].map(|of| of.as_deref().unwrap_or_default());
+    Key::of(uid, namespace, object.spec.idempotency_key.as_deref())
+}
+
+/// The name of an older object of this namespace with the same idempotency key: two would share a run. Objects of one second are told apart
+/// by their uids.
+fn older_with_its_key(ctx: &Ctx, object: &IdentityVerification) -> Option<String> {
+    object.spec.idempotency_key.as_ref()?;
+    let age = |of: &IdentityVerification| (of.metadata.creation_timestamp.clone().map(|created| created.0), of.metadata.uid.clone());
+    let holds = |other: &IdentityVerification| {
+        other.spec.idempotency_key == object.spec.idempotency_key
+            && other.metadata.namespace == object.metadata.namespace
+            && age(other) < age(object)
+    };
+    let found = ctx.verifications.find(|other| other.0.as_ref().is_ok_and(holds))?;
+    found.0.as_ref().ok()?.metadata.name.clone()
 }
 
 /// Never used before.

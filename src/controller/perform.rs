@@ -15,7 +15,7 @@ use crate::{
     plan::{Effect, Failure, FreshToken, Looked, Receipt},
 };
 
-use super::{Ctx, Trouble, attributes, capture, vendor::Vendor};
+use super::{Ctx, Trouble, attributes, capture, custom_data, vendor::Vendor};
 
 type Outcome = Result<Receipt, Failure>;
 
@@ -25,7 +25,7 @@ pub(super) fn calls(effect: &Effect) -> usize {
         Effect::LookForRun { .. } => 3,      // the applicant, known or new; a page; the run
         Effect::CreateApplicant { .. } => 2, // and the run's
         Effect::StartRun { .. } | Effect::CreateSdkToken { .. } | Effect::ReadRun { .. } => 1,
-        Effect::ReadAttributes { .. } | Effect::WriteCaptureSecret { .. } => 0,
+        Effect::ReadAttributes { .. } | Effect::ReadCustomData | Effect::WriteCaptureSecret { .. } => 0,
     }
 }
 
@@ -65,6 +65,7 @@ pub(super) async fn effect(
 ) -> Result<Outcome, Trouble> {
     match effect {
         Effect::ReadAttributes { names } => return Ok(attributes::read(ctx, object, names).await?.map(Receipt::Attributes)),
+        Effect::ReadCustomData => return Ok(custom_data::read(ctx, object).await?.map(Receipt::CustomData)),
         Effect::WriteCaptureSecret { run, holds, restore, keep } => {
             let write = || capture::write(ctx, object, run, holds, *restore, *keep);
             // A run that is on record can wait for its Secret; one that is not is recorded soon, with or without.
@@ -125,7 +126,8 @@ async fn call(ctx: &Ctx, vendor: &Vendor, effect: &Effect, permits: &mut Vec<Per
         }
         Effect::ReadRun { run, applicant } => read_run(ctx, vendor, run, applicant.as_ref(), permit()?).await,
         Effect::LookForRun { applicant, tag } => look(ctx, vendor, applicant.as_ref(), tag, permit).await,
-        Effect::ReadAttributes { .. } | Effect::WriteCaptureSecret { .. } => Err(Failure::TooLate), // call nobody; performed above
+        // These call nobody, and are performed above.
+        Effect::ReadAttributes { .. } | Effect::ReadCustomData | Effect::WriteCaptureSecret { .. } => Err(Failure::TooLate),
     }
 }
 

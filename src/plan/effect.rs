@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::onfido::{
-    model::{Applicant, ApplicantId, NewApplicant, NewSdkToken, NewWorkflowRun, WorkflowRun, WorkflowRunId},
+    model::{Applicant, ApplicantId, CustomData, NewApplicant, NewSdkToken, NewWorkflowRun, WorkflowRun, WorkflowRunId},
     secret::{LinkUrl, SdkToken},
 };
 
@@ -17,6 +17,8 @@ pub enum Effect {
         /// Their names.
         names: Vec<String>,
     },
+    /// Read the custom data in the spec's Secrets.
+    ReadCustomData,
     /// Find our run at the vendor, and make sure that it is the account that knows our applicant.
     LookForRun {
         /// The applicant, once recorded.
@@ -68,6 +70,7 @@ impl Effect {
     pub fn name(&self) -> &'static str {
         match self {
             Self::ReadAttributes { .. } => "ReadAttributes",
+            Self::ReadCustomData => "ReadCustomData",
             Self::LookForRun { .. } => "LookForRun",
             Self::CreateApplicant { .. } => "CreateApplicant",
             Self::StartRun { .. } => "StartRun",
@@ -81,7 +84,7 @@ impl Effect {
     pub fn is_start(&self) -> bool {
         match self {
             Self::CreateApplicant { .. } | Self::StartRun { .. } | Self::LookForRun { .. } | Self::CreateSdkToken { .. } => true,
-            Self::ReadRun { .. } | Self::ReadAttributes { .. } | Self::WriteCaptureSecret { .. } => false,
+            Self::ReadRun { .. } | Self::ReadAttributes { .. } | Self::ReadCustomData | Self::WriteCaptureSecret { .. } => false,
         }
     }
 
@@ -105,6 +108,8 @@ pub enum Holds {
 pub enum Receipt {
     /// Of [`Effect::ReadAttributes`].
     Attributes(Attributes),
+    /// Of [`Effect::ReadCustomData`].
+    CustomData(CustomData),
     /// Of [`Effect::LookForRun`].
     Looked(Looked),
     /// Of [`Effect::CreateApplicant`].

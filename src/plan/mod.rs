@@ -7,6 +7,7 @@ mod capture;
 mod conditions;
 mod effect;
 mod failure;
+mod inputs;
 mod observed;
 mod open;
 pub mod provider;

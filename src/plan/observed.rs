@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::{
     api::{Environment, IdentityVerificationSpec, IdentityVerificationStatus, OnfidoProviderSpec},
     onfido::{
-        model::{Applicant, WorkflowRun},
+        model::{Applicant, CustomData, WorkflowRun},
         secret::Personal,
     },
 };
@@ -33,6 +33,8 @@ pub struct Observed {
     pub provider: Provider,
     /// The single tag of ours that a run of this attempt carries.
     pub tag: String,
+    /// An older object of this namespace with the same idempotency key.
+    pub key_held_by: Option<String>,
     /// Never used before; names the next intent.
     pub nonce: String,
     /// From 0 to 1, the same for this object every time: spreads what many objects do by the clock.
@@ -79,6 +81,8 @@ pub struct Memory {
 pub struct Facts {
     /// The attributes as they are now.
     pub attributes: Option<Result<Attributes, Failure>>,
+    /// The custom data of the Secrets.
+    pub custom_data: Option<Result<CustomData, Failure>>,
     /// What a search for our run found.
     pub looked: Option<Result<Looked, Failure>>,
     /// The applicant created, or why not.
@@ -126,6 +130,7 @@ impl Observed {
         }
         match (effect, outcome) {
             (_, Ok(Receipt::Attributes(attributes))) => facts.attributes = Some(Ok(attributes)),
+            (_, Ok(Receipt::CustomData(data))) => facts.custom_data = Some(Ok(data)),
             (_, Ok(Receipt::Looked(looked))) => facts.looked = Some(Ok(looked)),
             (_, Ok(Receipt::ApplicantCreated(applicant))) => facts.applicant = Some(Ok(applicant)),
             (_, Ok(Receipt::RunStarted(run))) => facts.started = Some(Ok(run)),
@@ -134,6 +139,7 @@ impl Observed {
             (_, Ok(Receipt::SdkTokenCreated(token))) => facts.fresh_token = Some(Ok(token)),
             (_, Ok(Receipt::RunRead(run))) => facts.run = Some(Ok(run)),
             (Effect::ReadAttributes { .. }, Err(failure)) => facts.attributes = Some(Err(failure)),
+            (Effect::ReadCustomData, Err(failure)) => facts.custom_data = Some(Err(failure)),
             (Effect::LookForRun { .. }, Err(failure)) => facts.looked = Some(Err(failure)),
             (Effect::CreateApplicant { .. }, Err(failure)) => facts.applicant = Some(Err(failure)),
             (Effect::StartRun { .. }, Err(failure)) => facts.started = Some(Err(failure)),

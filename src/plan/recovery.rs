@@ -10,7 +10,7 @@ use crate::{
 };
 
 use super::{
-    Failure, Fence, Looked, Notice, NoticeKind, Observed, VerificationPlan, Wake, capture, conditions,
+    Effect, Failure, Fence, Looked, Notice, NoticeKind, Observed, VerificationPlan, Wake, capture, conditions, inputs,
     request::{Accepted, acceptable, willing},
     schedule::{after, between},
     start::{adopt, beside, intend_applicant, oldest, start_run, started},
@@ -90,7 +90,7 @@ fn applicant_in_doubt(o: &Observed, now: Timestamp, operation: &Operation) -> Ve
     }
     let accepted = match acceptable(o) {
         Err(failure) => return refused(o, now, &failure),
-        Ok(Accepted::Unread(names)) => return perform(o, super::Effect::ReadAttributes { names }),
+        Ok(Accepted::Unread(effect)) => return perform(o, effect),
         Ok(Accepted::Read(accepted)) => accepted,
     };
     // Only a run would show that somebody has gone further than this record says, as after a restore of etcd.
@@ -190,6 +190,11 @@ fn try_again(o: &Observed, now: Timestamp, operation: &Operation) -> Verificatio
     let applicant = ApplicantId::parse(o.status.applicant_id.clone().unwrap_or_default());
     let workflow = WorkflowId::parse(o.status.basis.as_ref().map_or(String::new(), |basis| basis.workflow_id.clone()));
     let (Ok(applicant), Ok(workflow)) = (applicant, workflow) else { return nothing(o) };
+    let custom_data = match inputs::custom_data(o) {
+        Ok(Some(custom_data)) => custom_data,
+        Ok(None) => return perform(o, Effect::ReadCustomData),
+        Err(failure) => return refused(o, now, &failure),
+    };
     let mut plan = nothing(o);
     plan.fence = Fence::Operation(operation.nonce.clone());
     plan.status.next_check_at = None;
@@ -202,7 +207,7 @@ fn try_again(o: &Observed, now: Timestamp, operation: &Operation) -> Verificatio
         absent_since: None,
     });
     conditions::say(&mut plan.status, o.generation, now, None, None);
-    plan.effect = Some(start_run(o, applicant, workflow));
+    plan.effect = Some(start_run(o, applicant, workflow, inputs::tags(o, o.status.basis.as_ref()), custom_data));
     plan
 }
 

@@ -5,11 +5,12 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::{
     api::{Basis, Environment, Operation, OperationKind, Phase},
-    onfido::model::{Applicant, ApplicantId, NewWorkflowRun, WorkflowId, WorkflowRun},
+    onfido::model::{Applicant, ApplicantId, CustomData, NewWorkflowRun, WorkflowId, WorkflowRun},
 };
 
 use super::{
     ATTEMPT, Effect, Failure, Fence, Looked, Notice, NoticeKind, Observed, Plan, Provider, VerificationPlan, Wake, capture, conditions,
+    inputs,
     open::{capture_noted, due},
     request::{Accepted, Ready, acceptable},
     schedule::between,
@@ -21,7 +22,7 @@ use super::{
 pub(super) fn request(o: &Observed, now: Timestamp) -> VerificationPlan {
     let accepted = match acceptable(o) {
         Err(failure) => return refused(o, now, &failure),
-        Ok(Accepted::Unread(names)) => return perform(o, Effect::ReadAttributes { names }),
+        Ok(Accepted::Unread(effect)) => return perform(o, effect),
         Ok(Accepted::Read(accepted)) => accepted,
     };
     let accepted = match as_sent(o, accepted) {
@@ -29,7 +30,8 @@ pub(super) fn request(o: &Observed, now: Timestamp) -> VerificationPlan {
         Err(failure) => return refused(o, now, &failure),
     };
     // The operator was down, etcd was restored, or the vendor refused before: a run of ours may exist that nothing here speaks of.
-    let may_exist = o.status.applicant_id.is_some() || between(o.created_at, now) >= o.timing.look_first_after;
+    let restored = o.spec.idempotency_key.is_some(); // perhaps: it may have lived before, under another uid
+    let may_exist = restored || o.status.applicant_id.is_some() || between(o.created_at, now) >= o.timing.look_first_after;
     match &o.facts.looked {
         None if may_exist => return perform(o, look(o)),
         Some(Err(failure)) => return refused(o, now, failure),
@@ -54,6 +56,9 @@ fn as_sent(o: &Observed, mut accepted: Ready) -> Result<Ready, Failure> {
     let changed = verdict::changed(sent, now);
     if !changed.is_empty() {
         return Err(Failure::AttributeChanged { names: changed.into_iter().map(str::to_owned).collect() });
+    }
+    if !inputs::same_mapping(&accepted.basis, sent) {
+        accepted.basis.sent_tag = None;
     }
     accepted.basis.attributes.clone_from(&sent.attributes);
     accepted.basis.key_id.clone_from(&sent.key_id);
@@ -97,28 +102,41 @@ fn intend_run(o: &Observed, now: Timestamp, applicant: ApplicantId, basis: Basis
         return refused(o, now, &Failure::RequestRefused { fields: vec!["workflow_id".into()] });
     };
     plan.fence = fence_of_intent(o);
+    let tags = inputs::tags(o, Some(&basis));
     plan.status.basis = Some(basis);
+    let Ok(Some(custom_data)) = inputs::custom_data(o) else {
+        // Read before anything is intended; were it not, the applicant would go on record and the next pass would read it.
+        plan.status.operation = None;
+        return Plan { wake: Wake::Backoff, ..plan };
+    };
     plan.status.operation = Some(intent(o, now, OperationKind::StartRun, 0));
     conditions::say(&mut plan.status, o.generation, now, None, None);
-    plan.effect = Some(start_run(o, applicant, workflow));
+    plan.effect = Some(start_run(o, applicant, workflow, tags, custom_data));
     plan
 }
 
 /// The vendor's request for the one run of this attempt.
-pub(super) fn start_run(o: &Observed, applicant_id: ApplicantId, workflow_id: WorkflowId) -> Effect {
+pub(super) fn start_run(
+    o: &Observed,
+    applicant_id: ApplicantId,
+    workflow_id: WorkflowId,
+    tags: Vec<String>,
+    custom_data: CustomData,
+) -> Effect {
     let (customer_user_id, link) = (o.spec.subject.clone(), capture::new_link(o));
-    let run = NewWorkflowRun { workflow_id, applicant_id, tags: vec![o.tag.clone()], customer_user_id, link };
+    let run = NewWorkflowRun { workflow_id, applicant_id, tags, customer_user_id, link, custom_data };
     Effect::StartRun { nonce: o.nonce.clone(), run }
 }
 
 /// Runs with our tag were found: the oldest of ours is the one, the rest are reported. If none is ours nothing is begun beside them.
 ///
-/// What an applicant was sent is proven only where it is on record with it. Otherwise (etcd was restored) neither the basis of an older
-/// intent nor today's values are believed to be it, and the run can never verify.
+/// What an applicant was sent is proven only where it is on record with it, or where the run itself says so. Otherwise (etcd was restored)
+/// neither the basis of an older intent nor today's values are believed to be it, and the run can never verify. What the applicant holds
+/// today would prove nothing: it may have been changed since the run compared it.
 pub(super) fn adopt(o: &Observed, now: Timestamp, looked: &Looked, basis: Option<Basis>) -> VerificationPlan {
     let mut found = o.clone();
-    let proven = o.status.applicant_id.is_some() && o.status.basis.is_some();
-    found.status.basis = if proven { basis } else { basis.map(|basis| Basis { key_id: verdict::NO_KEY.into(), ..basis }) };
+    let recorded = o.status.applicant_id.is_some() && o.status.basis.is_some();
+    found.status.basis = basis;
     found.status.attempt = Some(ATTEMPT);
     found.status.environment.get_or_insert(environment(o));
     if found.status.applicant_id.is_none() {
@@ -128,6 +146,12 @@ pub(super) fn adopt(o: &Observed, now: Timestamp, looked: &Looked, basis: Option
     let Some(run) = oldest(looked.runs.iter().filter(ours)) else {
         return refused(o, now, &Failure::UnexpectedAnswer { what: "a run with our tag is of another applicant or workflow" });
     };
+    if let Some(basis) = &mut found.status.basis {
+        let told = basis.sent_tag.as_ref().is_some_and(|sent| run.tags.contains(sent));
+        if !recorded && !told {
+            basis.key_id = verdict::NO_KEY.into();
+        }
+    }
     let plan = started(&found, now, run, beside(run, &looked.runs));
     if plan.effect.is_some() { perform_only(o, plan) } else { plan }
 }

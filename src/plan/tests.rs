@@ -3,6 +3,7 @@
 mod capture;
 mod conditions;
 mod failure;
+mod inputs;
 mod open;
 mod provider;
 mod recovery;
@@ -121,6 +122,7 @@ fn fresh() -> Observed {
         status: IdentityVerificationStatus::default(),
         provider: found(json!({})),
         tag: TAG.into(),
+        key_held_by: None,
         nonce: "nonce-1".into(),
         jitter: 0.0,
         memory: Memory::default(),
@@ -254,6 +256,7 @@ fn effect_of(plan: &VerificationPlan) -> &'static str {
     match &plan.effect {
         None => "",
         Some(Effect::ReadAttributes { .. }) => "ReadAttributes",
+        Some(Effect::ReadCustomData) => "ReadCustomData",
         Some(Effect::LookForRun { applicant: None, .. }) => "LookForRun",
         Some(Effect::LookForRun { applicant: Some(_), .. }) => "LookForRun of applicant",
         Some(Effect::CreateApplicant { .. }) => "CreateApplicant",

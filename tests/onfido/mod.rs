@@ -52,6 +52,7 @@ fn new_run() -> NewWorkflowRun {
         tags: vec!["key-1".to_owned()],
         customer_user_id: "user-1".to_owned(),
         link: None,
+        custom_data: Default::default(),
     }
 }
 

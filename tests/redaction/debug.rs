@@ -9,7 +9,7 @@ use onfido_operator::{
     onfido::{
         client::{Client, Endpoint, Timeouts, Transport},
         limiter::Limiter,
-        model::{ApplicantField, NewApplicant, NewLink, WorkflowRun},
+        model::{ApplicantField, ApplicantId, CustomData, NewApplicant, NewLink, NewWorkflowRun, WorkflowId, WorkflowRun},
         secret::{ApiToken, LinkUrl, Personal, SdkToken, WebhookToken},
     },
     plan::{Attributes, Effect, Facts, FreshToken, Given, Holds, Looked, Memory, Observed, Provider, Receipt, Timing},
@@ -39,12 +39,25 @@ fn nothing_that_holds_them_prints_them() {
     let object: IdentityVerification = serde_json::from_value(json!({
         "apiVersion": "onfido-operator.dev/v1alpha1", "kind": "IdentityVerification", "metadata": { "name": "person" },
         "spec": { "providerRef": { "name": "onfido" }, "subject": "s", "attributes": [{ "name": "given_name", "value": CANARY }],
+            "customData": { "nickname": CANARY },
             "capture": { "mode": "Link", "link": { "completedRedirectURL": format!("https://{CANARY}.example.test/") } } },
     }))
     .unwrap();
     let given = Given { name: "given_name".into(), value: Personal::new(CANARY), digest: "d".into() };
     let attributes = Attributes { key_id: "k".into(), given: vec![given], unreadable: vec![] };
+    let mut custom_data = CustomData::default();
+    custom_data.set("nickname", CANARY);
+    let new_link = NewLink { completed_redirect_url: Some(CANARY.into()), expired_redirect_url: Some(CANARY.into()), ..NewLink::default() };
+    let new_run = NewWorkflowRun {
+        workflow_id: WorkflowId::parse("w").unwrap(),
+        applicant_id: ApplicantId::parse("a").unwrap(),
+        tags: vec![],
+        customer_user_id: "s".into(),
+        link: Some(new_link.clone()),
+        custom_data: custom_data.clone(),
+    };
     let facts = Facts {
+        custom_data: Some(Ok(custom_data.clone())),
         attributes: Some(Ok(attributes.clone())),
         looked: Some(Ok(Looked { applicant_known: true, runs: vec![run.clone()] })),
         started: Some(Ok(Box::new(run.clone()))),
@@ -60,6 +73,7 @@ fn nothing_that_holds_them_prints_them() {
         status: Default::default(),
         provider: Provider::Missing,
         tag: "t".into(),
+        key_held_by: None,
         nonce: "n".into(),
         jitter: 0.0,
         memory: Memory::default(),
@@ -73,7 +87,6 @@ fn nothing_that_holds_them_prints_them() {
     let write_link = Effect::WriteCaptureSecret { run: run.id.clone(), holds: Holds::Link(link.clone()), restore: false, keep: false };
     assert!(run.link.is_some(), "the link is read");
     let fresh = Receipt::SdkTokenCreated(FreshToken { token: sdk_token.clone(), asked_at: jiff::Timestamp::UNIX_EPOCH });
-    let new_link = NewLink { completed_redirect_url: Some(CANARY.into()), expired_redirect_url: Some(CANARY.into()), ..NewLink::default() };
     let shown = [
         format!("{link:?} {write_link:?} {fresh:?} {new_link:?}"),
         format!("{token:?} {webhook:?} {sdk_token:?} {:?} {:?}", Personal::new(CANARY), token.environment()),
@@ -83,6 +96,8 @@ fn nothing_that_holds_them_prints_them() {
         format!("{:?} {:?}", object.spec, object),
         format!("{attributes:?} {:?}", Receipt::Attributes(attributes.clone())),
         format!("{observed:?}"),
+        format!("{custom_data:?} {new_run:?} {:?}", Effect::StartRun { nonce: "n".into(), run: new_run.clone() }),
+        format!("{:?} {:?}", Receipt::CustomData(custom_data.clone()), object.spec.custom_data.as_ref().unwrap().0),
         format!("{0:?} {0}", Trouble::kube("write the status")(refused())),
         format!("{:?}", Environment::Live),
     ];
@@ -93,5 +108,6 @@ fn nothing_that_holds_them_prints_them() {
     }
     // The very thing that is shown nowhere was there to be shown.
     assert!(serde_json::to_string(&applicant).unwrap().contains(CANARY));
+    assert!(serde_json::to_string(&new_run).unwrap().contains(CANARY));
     assert!(needle.is_in(&format!("{:?}", refused())));
 }

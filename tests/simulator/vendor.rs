@@ -55,6 +55,10 @@ async fn every_forbidden_value_is_refused_by_its_field() {
         ("/address/postcode", json!({"first_name": "A", "last_name": "B", "address": {"country": "GBR"}})),
         ("/address/country", json!({"first_name": "A", "last_name": "B", "address": {"country": "GB", "postcode": "1"}})),
         ("/address/line1", json!({"first_name": "A", "last_name": "B", "address": {"country": "GBR", "postcode": "1", "line1": "<"}})),
+        (
+            "/address/state",
+            json!({"first_name": "A", "last_name": "B", "address": {"country": "USA", "postcode": "0", "state": "California"}}),
+        ),
         ("/location/ip_address", json!({"first_name": "A", "last_name": "B", "location": {"ip_address": "home"}})),
         ("/consents", json!({"first_name": "A", "last_name": "B", "consents": [{"name": "everything", "granted": true}]})),
     ];

@@ -7,13 +7,14 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use super::{
+    custom::CustomData,
     id::{ApplicantId, Word, WorkflowId, WorkflowRunId},
     lenient,
 };
 use crate::onfido::secret::{LinkUrl, SdkToken};
 
 /// The body of `POST /workflow_runs`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct NewWorkflowRun {
     /// Which workflow; its active version runs.
     pub workflow_id: WorkflowId,
@@ -26,6 +27,9 @@ pub struct NewWorkflowRun {
     /// How the vendor's page behaves, where the person captures there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub link: Option<NewLink>,
+    /// What the workflow's author asks for.
+    #[serde(skip_serializing_if = "CustomData::is_empty")]
+    pub custom_data: CustomData,
 }
 
 /// How the vendor's page for a run behaves.

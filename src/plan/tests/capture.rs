@@ -310,3 +310,52 @@ fn nothing_is_started_for_a_link_that_is_dead_from_the_start() {
         Row("found", found, 100, ["WriteCaptureSecret", "Pending", "=", "", "Fields", "OnChange", ""]),
     ]);
 }
+
+// ---- With what else is sent, and after a restore --------------------------------------------------------------------------------------
+
+#[test]
+fn a_run_on_the_vendors_page_takes_tags_and_custom_data_too() {
+    let o = with(by_link(applicant_intended(), Some(900)), |o| {
+        o.spec.tags = Some(vec!["order-1".into()]);
+        o.spec.custom_data = serde_json::from_value(json!({ "age": 18 })).unwrap();
+        o.facts.applicant = Some(Ok(applicant()));
+    });
+    let Some(Effect::StartRun { run, .. }) = step(&o, 1).effect else { panic!("no run is started") };
+    let run = serde_json::to_value(run).unwrap();
+    assert_eq!(
+        (&run["tags"], &run["custom_data"], &run["link"]["language"]),
+        (&json!([TAG, "order-1"]), &json!({"age": 18}), &json!("de_DE"))
+    );
+}
+
+/// An object that is created again by its idempotency key captures with its run as it is, however old.
+#[test]
+fn a_run_found_by_its_idempotency_key_brings_what_it_was_started_with() {
+    let keyed = |o: Observed| with(o, |o| (o.spec.idempotency_key, o.created_at) = (Some("order-1".into()), t(100)));
+    let found = |o: Observed, runs: Vec<WorkflowRun>| with(keyed(o), |o| o.facts.looked = looked(runs));
+    let dead = || by_link(read(), Some(100));
+    let old = |o: Observed| found(o, vec![run("awaiting_input", json!({"created_at": t(100 - OWN).to_string()}))]);
+    let refused = "Accepted=False/LinkExpired Ready=False/LinkExpired";
+    let expired = "CaptureReady=False/TokenExpired Submitted=True/Started";
+    check(vec![
+        Row(
+            "a link that is dead by now may be that of a run",
+            keyed(dead()),
+            100,
+            ["LookForRun", "Pending", "=", "", "Fields", "OnChange", ""],
+        ),
+        Row(
+            "of one that exists, it is handed over",
+            found(dead(), vec![*linked(Some(100)).unwrap().unwrap()]),
+            100,
+            ["WriteCaptureSecret", "Pending", "=", "", "Fields", "OnChange", ""],
+        ),
+        Row("none does: none is started", found(dead(), vec![]), 100, ["", "Pending", refused, "", "Fields", "OnChange", "Refused"]),
+        Row(
+            "a token's time runs from the run's start",
+            with(written(old(read())), |o| o.memory.last_look = Some(t(90))),
+            100,
+            ["", "AwaitingInput", expired, "", "Version", "+3590", ""],
+        ),
+    ]);
+}

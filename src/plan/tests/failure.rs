@@ -44,6 +44,9 @@ fn table() -> Vec<RuleRow> {
         (Failure::AttributeChanged { names: vec![name.clone()] }, C::Accepted, R::AttributeChanged, Retry::Backoff, true),
         (Failure::InlineForbidden { name: name.clone() }, C::Accepted, R::InlineForbidden, Retry::OnChange, true),
         (Failure::LinkExpired, C::Accepted, R::LinkExpired, Retry::OnChange, true),
+        (Failure::WorkflowNotAllowed, C::Accepted, R::WorkflowNotAllowed, Retry::OnChange, true),
+        (Failure::CustomDataInvalid { key: None, fault: "it" }, C::Accepted, R::CustomDataInvalid, Retry::Backoff, true),
+        (Failure::IdempotencyKeyInUse { name: name.clone() }, C::Accepted, R::IdempotencyKeyInUse, Retry::Slowly, true),
         (Failure::Unauthorized, C::Submitted, R::Unauthorized, Retry::Backoff, false),
         (Failure::WrongRegion, C::Submitted, R::WrongRegion, Retry::Slowly, false),
         (Failure::RequestRefused { fields: vec!["email".into()] }, C::Submitted, R::RequestRefused, Retry::Slowly, true),
@@ -69,7 +72,7 @@ fn each_failure_has_its_rule() {
         assert!(failure.message().ends_with(rule.remedy) && !rule.remedy.is_empty(), "{failure:?}");
         seen.insert(format!("{failure:?}").split([' ', '{']).next().unwrap().to_owned());
     }
-    assert_eq!(seen.len(), 23, "every variant has its row here");
+    assert_eq!(seen.len(), 26, "every variant has its row here");
     // A header, a rule, and a line for each variant.
     assert_eq!(troubleshooting().lines().count(), 2 + seen.len());
 }

@@ -159,6 +159,7 @@ impl World {
         self.commit_what_is_due();
         match effect {
             Effect::ReadAttributes { .. } => Ok(Receipt::Attributes(person())),
+            Effect::ReadCustomData => Ok(Receipt::CustomData(Default::default())),
             Effect::CreateSdkToken { .. } => Ok(Receipt::SdkTokenCreated(fresh_token(self.now))),
             Effect::WriteCaptureSecret { .. } => Ok(Receipt::CaptureSecretWritten("capture".into())),
             Effect::LookForRun { .. } => {
