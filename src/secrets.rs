@@ -148,7 +148,7 @@ impl Secrets {
         let not_found = || not_found(namespace, &at.name, Some(&at.key), use_);
         let contents = match use_ {
             SecretUse::Credentials | SecretUse::Webhook => self.remembered(namespace, &at.name, &at.key, use_).await,
-            SecretUse::Attributes | SecretUse::Capture => self.fetch(namespace, &at.name).await,
+            SecretUse::Attributes | SecretUse::CustomData | SecretUse::Capture => self.fetch(namespace, &at.name).await,
         };
         let contents = usable(contents, use_, namespace, &at.name).ok_or_else(not_found)??;
         contents.get(&at.key).cloned().ok_or_else(not_found)
@@ -183,7 +183,7 @@ impl Secrets {
         };
         let fetch = async || match self.fetch(namespace, name).await {
             // Labelled for something personal: not ours to keep.
-            Found::Contents(_, SecretUse::Attributes | SecretUse::Capture) => Found::Nothing,
+            Found::Contents(_, SecretUse::Attributes | SecretUse::CustomData | SecretUse::Capture) => Found::Nothing,
             found => found,
         };
         self.cache.get(namespace, name, fresh, fetch).await
@@ -208,7 +208,8 @@ impl Secrets {
 }
 
 fn contents_of(secret: Secret) -> Found {
-    const USES: [SecretUse; 4] = [SecretUse::Credentials, SecretUse::Webhook, SecretUse::Attributes, SecretUse::Capture];
+    const USES: [SecretUse; 5] =
+        [SecretUse::Credentials, SecretUse::Webhook, SecretUse::Attributes, SecretUse::CustomData, SecretUse::Capture];
     let contents = secret.data.unwrap_or_default().into_iter().map(|(key, value)| (key, Zeroizing::new(value.0))).collect();
     let label = secret.metadata.labels.as_ref().and_then(|labels| labels.get(USE_LABEL));
     match label.and_then(|label| USES.into_iter().find(|use_| use_.as_str() == label)) {

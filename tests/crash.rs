@@ -7,6 +7,7 @@ mod killed;
 mod leaders;
 mod lost;
 mod moved;
+mod renewed;
 mod stopping;
 
 use std::time::{Duration, Instant};

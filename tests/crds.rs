@@ -3,7 +3,9 @@
 
 mod attempts;
 mod bounds;
+mod capture;
 mod fresh;
+mod inputs;
 mod provider;
 mod show;
 mod verification;

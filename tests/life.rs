@@ -2,7 +2,11 @@
 
 mod attempts;
 mod cancel;
+mod capture;
 mod expiry;
+mod inputs;
+mod link;
 mod nudge;
 mod purge;
 mod reasons;
+mod restore;

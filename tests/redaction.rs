@@ -33,6 +33,9 @@ const BORN: &str = "1937-11-29";
 const EMAIL: &str = "ixchel+canary@invented.example";
 const API_TOKEN: &str = "api_sandbox.canary-of-the-api-token";
 const HOOK_TOKEN: &str = "canary-of-the-webhook-token";
+/// Custom data, from a Secret and from a spec.
+const NICKNAME: &str = "Tlacuilo the Opossum";
+const MOTTO: &str = "never-trust-a-canary";
 /// What the document said, which the workflow's author passes on.
 const ON_DOCUMENT: &str = "Chachalaca Guacamaya";
 
@@ -52,6 +55,8 @@ fn known() -> Vec<Needle> {
         Needle::new("last name", LAST),
         Needle::new("birth date", BORN),
         Needle::new("email", EMAIL),
+        Needle::new("custom data", NICKNAME),
+        Needle::new("custom data of a spec", MOTTO),
         Needle::new("API token", API_TOKEN),
         Needle::new("webhook token", HOOK_TOKEN),
         Needle::new("what the document said", ON_DOCUMENT),
@@ -76,6 +81,8 @@ async fn nothing_leaks(format: &'static str) {
 
     let mut needles = known();
     needles.extend(well(&scene, "well").await);
+    needles.push(renewed(&scene, "renewed").await);
+    needles.extend(linked(&scene, "linked").await);
     refused_by_the_vendor(&scene).await;
     garbage(&scene).await;
     refused_by_us(&scene).await;
@@ -149,12 +156,16 @@ fn token(scene: &Scene) -> String {
 /// A verification of the canary, by Secret or inline.
 async fn canary(scene: &Scene, name: &str, inline: bool) {
     let values = [("given_name", FIRST), ("family_name", LAST), ("birthdate", BORN), ("email", EMAIL)];
+    scene.secret("inputs", Some("custom-data"), &[("nickname", NICKNAME)]).await;
     if inline {
         let attributes: Vec<_> = values.iter().map(|(name, value)| json!({ "name": name, "value": value })).collect();
-        create(scene, name, json!({ "attributes": attributes })).await;
+        create(scene, name, json!({ "attributes": attributes, "customData": { "motto": MOTTO } })).await;
     } else {
         scene.secret(name, Some("attributes"), &values).await;
-        create(scene, name, json!({ "attributesFrom": [{ "secretRef": { "name": name } }] })).await;
+        let inputs = json!([{ "secretRef": { "name": "inputs" } }]);
+        let from = json!([{ "secretRef": { "name": name } }]);
+        let spec = json!({ "attributesFrom": from, "customDataFrom": inputs, "customData": { "motto": MOTTO }, "idempotencyKey": name });
+        create(scene, name, spec).await;
     }
 }
 
@@ -194,12 +205,45 @@ async fn well(scene: &Scene, name: &str) -> Vec<Needle> {
     scene.simulator.outcome(&run, &serde_json::from_value(outcome).unwrap()).await.unwrap();
     scene.until_phase(name, Phase::Approved).await;
     // What is looked for really went that way.
+    let known = scene.simulator.runs(Some(&scene.account), None).await.unwrap();
+    assert_eq!(known.iter().find(|other| other.id == run).unwrap().custom_data, json!({ "nickname": NICKNAME, "motto": MOTTO }));
     let handed: Secret = {
         let object = scene.verifications().get(name).await.unwrap();
         scene.secrets().get(&object.status.unwrap().capture.unwrap().secret_ref.name).await.unwrap()
     };
     assert_eq!(handed.data.unwrap()["sdk_token"].0, sdk_token.as_bytes());
     needles
+}
+
+/// With a fresh SDK token, which the vendor first refuses with the old one in its words.
+async fn renewed(scene: &Scene, name: &str) -> Needle {
+    canary(scene, name, false).await;
+    scene.until_condition(name, ConditionType::CaptureReady, "True", "AwaitingInput").await;
+    fault(scene, Operation::CreateSdkToken, echoing(422)).await;
+    scene.patch(name, json!({ "capture": { "tokenGeneration": 1 } })).await;
+    scene.until_condition(name, ConditionType::CaptureReady, "False", "RequestRefused").await;
+    fault(scene, Operation::CreateSdkToken, misshapen(json!({ "token": { "of": FIRST } }).to_string())).await;
+    scene.patch(name, json!({ "capture": { "tokenGeneration": 2 } })).await;
+    let renewed = scene.until_condition(name, ConditionType::CaptureReady, "True", "AwaitingInput").await;
+    let secret = scene.secrets().get(&renewed.status.unwrap().capture.unwrap().secret_ref.name).await.unwrap();
+    Needle::new("fresh SDK token", std::str::from_utf8(&secret.data.unwrap()["sdk_token"].0).unwrap())
+}
+
+/// By link, which leads back to an address of the application's.
+async fn linked(scene: &Scene, name: &str) -> Vec<Needle> {
+    let back = "https://app.invented.example/session/canary-of-a-session";
+    scene.secret(name, Some("attributes"), &[("given_name", FIRST), ("family_name", LAST)]).await;
+    let link = json!({ "completedRedirectURL": back, "expiredRedirectURL": back, "language": "es_ES" });
+    let from = json!([{ "secretRef": { "name": name } }]);
+    fault(scene, Operation::CreateWorkflowRun, echoing(422)).await;
+    create(scene, name, json!({ "attributesFrom": from, "capture": { "mode": "Link", "link": link } })).await;
+    scene.until_condition(name, ConditionType::Submitted, "False", "RequestRefused").await;
+    scene.patch(name, json!({ "capture": { "link": { "language": "en_US" } } })).await;
+    let handed = scene.until_condition(name, ConditionType::CaptureReady, "True", "AwaitingInput").await;
+    let secret = scene.secrets().get(&handed.status.unwrap().capture.unwrap().secret_ref.name).await.unwrap();
+    let url = String::from_utf8(secret.data.unwrap()["link_url"].0.clone()).unwrap();
+    let end = url.rsplit('/').next().unwrap();
+    vec![Needle::new("the link", &url), Needle::new("the end of the link", end), Needle::new("the application's address", back)]
 }
 
 /// The vendor's refusal, with the values in its message, its fields and their keys.
@@ -271,6 +315,12 @@ async fn refused_by_us(scene: &Scene) {
     let values = [("given_name", FIRST), ("family_name", LAST), ("birthdate", EMAIL), ("email", BORN)];
     scene.secret("no-date", Some("attributes"), &values).await;
     create(scene, "no-date", json!({ "attributesFrom": [{ "secretRef": { "name": "no-date" } }] })).await;
+    scene.secret("much", Some("custom-data"), &[("motto", &MOTTO.repeat(1000)), ("nickname", NICKNAME)]).await;
+    let good = [("given_name", FIRST), ("family_name", LAST)];
+    scene.secret("much-of-it", Some("attributes"), &good).await;
+    let (from, much) = (json!([{ "secretRef": { "name": "much-of-it" } }]), json!([{ "secretRef": { "name": "much" } }]));
+    create(scene, "much", json!({ "attributesFrom": from, "customDataFrom": much })).await;
+    scene.until_condition("much", ConditionType::Accepted, "False", "CustomDataInvalid").await;
     scene.until_condition("no-date", ConditionType::Accepted, "False", "AttributeInvalid").await;
 }
 

@@ -71,7 +71,7 @@ words! {
         Accepted,
         /// Verification: the run exists at the vendor and its id is recorded.
         Submitted,
-        /// Verification: the SDK token is in the Secret and the vendor waits for the person.
+        /// Verification: SDK token or link is in the Secret and the vendor waits for the person.
         CaptureReady,
         /// Verification: the vendor reports a final outcome.
         Completed,
@@ -174,6 +174,13 @@ words! {
         AttemptsExhausted,
         /// The next attempt may begin later.
         CoolingDown,
+        // What else goes to the vendor.
+        /// The provider does not allow the workflow that is asked for.
+        WorkflowNotAllowed,
+        /// The custom data cannot be sent to the vendor.
+        CustomDataInvalid,
+        /// An older verification of this namespace has the same idempotencyKey.
+        IdempotencyKeyInUse,
         // The vendor's calls.
         /// The vendor refused the request.
         RequestRefused,
@@ -181,16 +188,20 @@ words! {
         Recovering,
         /// A request's fate cannot be found out; a human must look.
         VendorAmbiguous,
-        /// The Secret for the SDK token exists and belongs to somebody else.
+        /// The capture Secret exists and belongs to somebody else.
         SecretConflict,
-        /// The API server does not let the operator write the Secret for the SDK token.
+        /// The API server does not let the operator create the capture Secret.
         SecretRefused,
         /// The vendor does not have the run any more.
         Purged,
         /// The vendor answers something this operator cannot use.
         UnexpectedAnswer,
-        /// The verdict, or the SDK token, was valid for a time that is over.
+        /// The verdict was valid for a time that is over.
         Expired,
+        /// The SDK token has expired.
+        TokenExpired,
+        /// The link has expired, or would have before the run is started.
+        LinkExpired,
     }
 }
 

@@ -6,8 +6,10 @@
 #![allow(clippy::duplicated_attributes)]
 
 mod attempts;
+mod capture;
 mod condition;
 mod duration;
+mod inputs;
 mod nudge;
 mod provider;
 mod reference;
@@ -16,8 +18,10 @@ mod status;
 mod verification;
 
 pub use attempts::*;
+pub use capture::*;
 pub use condition::*;
 pub use duration::*;
+pub use inputs::{CustomData, CustomDataFrom, CustomValue};
 pub use nudge::*;
 pub use provider::*;
 pub use reference::*;

@@ -45,6 +45,13 @@ pub struct OnfidoProviderSpec {
     #[serde(rename = "workflowID")]
     pub workflow_id: String,
 
+    /// Workflows that a verification may name in its workflowID instead: their UUIDs. Default: none but workflowID itself. A change is for
+    /// runs not yet started.
+    #[schemars(length(max = 32), inner(length(max = 36), regex(pattern = super::inputs::WORKFLOW_ID)))]
+    #[schemars(extend("x-kubernetes-list-type" = "set"))]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", rename = "allowedWorkflowIDs")]
+    pub allowed_workflow_ids: Vec<String>,
+
     /// From which namespaces verifications may refer to this provider. Default: its own only. Others wait with Accepted=False, reason
     /// NamespaceNotAllowed.
     #[serde(default)]
@@ -60,7 +67,8 @@ pub struct OnfidoProviderSpec {
     pub webhook: Webhook,
 
     /// The attributes verifications may give: what each is sent to the vendor as, and what it is compared with. It must map first_name
-    /// and last_name, each applicantField once, and have a Required entry with a comparisonField. Default: the OpenID Connect claims
+    /// and last_name, each applicantField once, address.country and address.postcode if any field of the address, and have a Required
+    /// entry with a comparisonField. Default: the OpenID Connect claims
     /// given_name and family_name (Required) and birthdate, all three compared, and email, sent only. A change is for verifications not
     /// yet started: each is judged by the mapping it was started with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -70,6 +78,9 @@ pub struct OnfidoProviderSpec {
         .message("attributes must map first_name and last_name: the vendor needs both"))]
     #[x_kube(validation = Rule::new("self.exists(a, a.requirement == 'Required' && has(a.comparisonField))")
         .message("attributes needs at least one Required entry with a comparisonField, or 'verified' would mean nothing"))]
+    #[x_kube(validation = Rule::new("!self.exists(a, a.applicantField.startsWith('address.')) || \
+        (self.exists(a, a.applicantField == 'address.country') && self.exists(a, a.applicantField == 'address.postcode'))")
+        .message("attributes must map address.country and address.postcode where they map any address field: the vendor needs both in an address"))]
     #[x_kube(validation = Rule::new("self.all(a, self.exists_one(b, b.applicantField == a.applicantField))")
         .message("attributes must map each applicantField once"))]
     pub attributes: Option<Vec<AttributeMapping>>,
@@ -192,8 +203,9 @@ pub struct AttributeMapping {
     /// once.
     #[schemars(length(min = 1, max = 63), regex(pattern = r"^[A-Za-z0-9]([-._A-Za-z0-9]*[A-Za-z0-9])?$"))]
     pub name: String,
-    /// The field of the vendor's applicant it is sent as. A dot reaches into a nested field. Countries are ISO 3166-1 codes of three
-    /// letters, dob is a date (YYYY-MM-DD).
+    /// The field of the vendor's applicant it is sent as. A dot reaches into a nested field; id_numbers.TYPE is the number of that type.
+    /// Countries are ISO 3166-1 codes of three letters, dob is a date (YYYY-MM-DD), a state of the USA is its two-letter postal code. A
+    /// value the vendor could not take shows on the verification as Accepted=False, reason AttributeInvalid.
     pub applicant_field: ApplicantField,
     /// The field of the vendor's document comparison that says whether the value agrees with the document. Default: none; the attribute
     /// is then sent, reported as NotCompared and never verified, and the verdict does not depend on it.
@@ -241,6 +253,11 @@ vendor_fields! {
         Street = "address.street", SubStreet = "address.sub_street", Town = "address.town", State = "address.state",
         Postcode = "address.postcode", Country = "address.country",
         Line1 = "address.line1", Line2 = "address.line2", Line3 = "address.line3",
+        Ssn = "id_numbers.ssn", SocialInsurance = "id_numbers.social_insurance", TaxId = "id_numbers.tax_id",
+        IdentityCard = "id_numbers.identity_card", DrivingLicense = "id_numbers.driving_license",
+        DrivingLicence = "id_numbers.driving_licence", ShareCode = "id_numbers.share_code", VoterId = "id_numbers.voter_id",
+        Passport = "id_numbers.passport", OtherNumber = "id_numbers.other",
+        DrivingLicenseState = "id_numbers.driving_license.state_code", DrivingLicenceState = "id_numbers.driving_licence.state_code",
     }
 }
 

@@ -57,7 +57,9 @@ pub enum SecretUse {
     Webhook,
     /// Attribute values of one person.
     Attributes,
-    /// The operator's own: the SDK token of one verification.
+    /// Custom data of one run.
+    CustomData,
+    /// The operator's own: the SDK token or link of one verification.
     Capture,
 }
 
@@ -68,6 +70,7 @@ impl SecretUse {
             Self::Credentials => "credentials",
             Self::Webhook => "webhook",
             Self::Attributes => "attributes",
+            Self::CustomData => "custom-data",
             Self::Capture => "capture",
         }
     }

@@ -5,7 +5,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ApplicantField, ComparisonField, Condition, Consent, Duration, Environment, PastAttempt, Requirement, SecretRef, StandingVerdict,
+    ApplicantField, CaptureKind, ComparisonField, Condition, Consent, Duration, Environment, PastAttempt, Requirement, SecretRef,
+    StandingVerdict,
 };
 
 /// What came of the request. Until the operator has looked, the phase is Pending and Ready is Unknown.
@@ -30,8 +31,8 @@ pub struct IdentityVerificationStatus {
     /// The attempt this status speaks of: phase, run, times and capture are its own. Behind spec.attempt until the next one is begun.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt: Option<i32>,
-    /// Accepted: spec, provider and attributes are good. Submitted: the run exists at the vendor. CaptureReady: the SDK token is in its
-    /// Secret and the vendor waits for the person. Completed: the vendor reported a final outcome. Verified: the verdict. Ready: the
+    /// Accepted: spec, provider and attributes are good. Submitted: the run exists at the vendor. CaptureReady: SDK token or link is in its
+    /// Secret and not expired, and the vendor waits for the person. Completed: the vendor reported a final outcome. Verified: the verdict. Ready: the
     /// request is in place; a slow or declined person is not unhealthy. Stalled: a human must act.
     #[serde(default)]
     #[schemars(length(max = 16))]
@@ -72,7 +73,7 @@ pub struct IdentityVerificationStatus {
     #[serde(default, skip_serializing_if = "Option::is_none", rename = "dashboardURL")]
     #[schemars(length(max = 2048))]
     pub dashboard_url: Option<String>,
-    /// Where the SDK token is, with which the person's device captures document and face.
+    /// Where the SDK token or link is, with which the person captures document and face.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capture: Option<CaptureStatus>,
     /// What the vendor's document comparison says of each attribute that was sent. Like Verified it is of the last attempt with an outcome.
@@ -182,15 +183,22 @@ pub enum VendorRecord {
     Purged,
 }
 
-/// Where the SDK token is.
+/// What the person captures with: where it is, and until when it can be used.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CaptureStatus {
-    /// The Secret in this namespace, owned by this object; its key sdk_token holds the SDK token.
+    /// The Secret in this namespace, owned by this object; its key sdk_token holds the SDK token, or its key link_url the link.
     pub secret_ref: SecretRef,
-    /// Until when the SDK token can be used, on the safe side.
+    /// What the Secret holds. RunToken: the SDK token that came with the run. FreshToken: one that tokenGeneration asked for.
+    /// Link: the address of the vendor's page.
+    #[serde(default)]
+    pub kind: CaptureKind,
+    /// Until when it can be used, on the safe side. None where the vendor did not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Time>,
+    /// The spec.capture.tokenGeneration that it answers.
+    #[serde(default)]
+    pub generation: i32,
 }
 
 /// What the vendor says of one attribute.
@@ -305,6 +313,10 @@ pub struct Basis {
     /// How long a verdict is valid; for good if there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validity: Option<Duration>,
+    /// The tag by which the run says what was sent for it, with spec.idempotencyKey only: by it a restored object knows its run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub sent_tag: Option<String>,
     /// The mapping, with a keyed digest of each value that was sent.
     #[schemars(length(max = 32))]
     pub attributes: Vec<BasisAttribute>,

@@ -4,7 +4,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{IdentityVerificationStatus, ProviderRef, SecretKeyRef, SecretRef};
+use super::{Capture, CustomData, CustomDataFrom, IdentityVerificationStatus, ProviderRef, SecretKeyRef, SecretRef, inputs};
 
 /// Who is to be verified, by which provider, and what is known of the person.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -38,6 +38,11 @@ use super::{IdentityVerificationStatus, ProviderRef, SecretKeyRef, SecretRef};
     .message("submittedAttempt is at most attempt: nobody can have finished an attempt that is not asked for"))]
 #[x_kube(validation = Rule::new("has(self.attributes) || has(self.attributesFrom)")
     .message("attributes or attributesFrom is needed: the vendor wants at least a first and a last name"))]
+#[x_kube(validation = Rule::new("has(self.idempotencyKey) == has(oldSelf.idempotencyKey) && \
+        (!has(self.idempotencyKey) || self.idempotencyKey == oldSelf.idempotencyKey)")
+    .message("idempotencyKey is immutable: the run could not be found any more"))]
+#[x_kube(validation = Rule::new("!has(self.idempotencyKey) || !has(self.tags) || size(self.tags) <= 28")
+    .message("at most 28 tags beside an idempotencyKey: the vendor takes 30, and two are the operator's"))]
 pub struct IdentityVerificationSpec {
     /// The OnfidoProvider to use. Immutable. While it is missing, not Ready, or does not allow this namespace, the verification waits with
     /// Accepted=False.
@@ -70,6 +75,48 @@ pub struct IdentityVerificationSpec {
     #[schemars(length(min = 1, max = 3))]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub consents: Option<Vec<Consent>>,
+
+    /// How the person captures document and face. Default: in the application, with the vendor's SDK and the token that comes with the run.
+    #[serde(default)]
+    pub capture: Capture,
+
+    /// The workflow to run instead of the provider's workflowID: a UUID that is in the provider's allowedWorkflowIDs. Default: the
+    /// provider's workflowID. Any other shows as Accepted=False, reason WorkflowNotAllowed, and nothing is sent. A change is for a run not
+    /// yet started.
+    #[serde(default, skip_serializing_if = "Option::is_none", rename = "workflowID")]
+    #[schemars(length(max = 36), regex(pattern = inputs::WORKFLOW_ID))]
+    pub workflow_id: Option<String>,
+
+    /// Tags that the run gets at the vendor beside the operator's own, for finding it there. Never personal data: they are not protected as
+    /// such. Each once, without a comma, control characters or white space at its ends; none may begin with onfido-operator., which the
+    /// operator finds its own runs by. Default: none. A change is for a run not yet started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 29), inner(length(min = 1, max = 128), regex(pattern = inputs::TAG)))]
+    #[schemars(extend("x-kubernetes-list-type" = "set"))]
+    #[x_kube(validation = Rule::new("self.all(tag, !tag.lowerAscii().startsWith('onfido-operator.'))")
+        .message("tags must not begin with onfido-operator.: the operator finds its own runs by such tags"))]
+    pub tags: Option<Vec<String>>,
+
+    /// Inputs that the author of the workflow declared, by name: strings, numbers, true or false. Not for personal data, which belongs into
+    /// customDataFrom: whoever can read this object can read it. Default: none. With customDataFrom at most 16 KiB of JSON; more shows as
+    /// Accepted=False, reason CustomDataInvalid. A change is for a run not yet started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub custom_data: Option<CustomData>,
+
+    /// Secrets whose keys become custom data, each a string. Later Secrets win over earlier ones, and customData over all of them. A Secret
+    /// that is missing or not labelled shows as Accepted=False, reason SecretNotFound, and nothing is sent. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 4))]
+    pub custom_data_from: Option<Vec<CustomDataFrom>>,
+
+    /// What the run is known by at the vendor, with the namespace, instead of this object's uid: the object then finds its run again after
+    /// it was restored from a backup or created again in another cluster, and starts no second one. It is verified by it if the values and
+    /// the provider's mapping are still those that were sent. Each object needs a key of its own: while an older one of the namespace has
+    /// the same, this one waits with Accepted=False, reason IdempotencyKeyInUse. No personal data. Immutable. Default: none. With a key the
+    /// vendor is called once more, before the first run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 128))]
+    pub idempotency_key: Option<String>,
 
     /// The attempt asked for: a higher one is a new run at the vendor, which is paid. Default: 1. It grows by one, and only once the
     /// attempt before it has ended, is in review, or is stalled as VendorAmbiguous. Whether and when it is started is the provider's to

@@ -10,7 +10,7 @@ use crate::{
 };
 
 use super::{
-    Ctx, Trouble,
+    Ctx, Trouble, observe,
     vendor::{forbidden, secret_failure},
 };
 
@@ -25,7 +25,9 @@ pub(super) async fn read(ctx: &Ctx, object: &IdentityVerification, names: &[Stri
 /// Later sources win over earlier ones, and the spec's own attributes over all of them.
 async fn resolve(ctx: &Ctx, object: &IdentityVerification, names: &[String]) -> Result<Attributes, Trouble> {
     let key = ctx.digests.key().await?;
-    let uid = object.metadata.uid.as_deref().unwrap_or_default();
+    // What names the object in a digest lives as long as its key at the vendor.
+    let uid = object.metadata.uid.clone().unwrap_or_default();
+    let of = if object.spec.idempotency_key.is_some() { observe::key_of(object).to_string() } else { uid };
     let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
     let mut sources = Sources { ctx, namespace, read: BTreeMap::new() };
     let mut values: BTreeMap<String, Personal> = BTreeMap::new();
@@ -63,7 +65,7 @@ async fn resolve(ctx: &Ctx, object: &IdentityVerification, names: &[String]) -> 
             }
         }
     }
-    let given = values.into_iter().map(|(name, value)| Given { digest: key.digest(uid, &name, value.expose()), name, value }).collect();
+    let given = values.into_iter().map(|(name, value)| Given { digest: key.digest(&of, &name, value.expose()), name, value }).collect();
     Ok(Attributes { key_id: key.id.clone(), given, unreadable })
 }
 

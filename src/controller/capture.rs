@@ -1,4 +1,4 @@
-//! The Secret that hands the SDK token over. It is the operator's: created, never adopted, touched only if its owner is this object.
+//! The Secret that hands the SDK token or the link over. It is the operator's: created, never adopted, touched only if its owner is this object.
 
 use std::collections::BTreeMap;
 
@@ -11,17 +11,21 @@ use kube::{
 use crate::{
     api::{IdentityVerification, SecretUse, USE_LABEL},
     key::Key,
-    onfido::{model::WorkflowRunId, secret::SdkToken},
-    plan::Failure,
+    onfido::model::WorkflowRunId,
+    plan::{Failure, Holds, Receipt},
 };
 
 use super::{Ctx, Trouble};
 
 /// A Secret's name may have 253 characters; this much is left for the object's.
 const OBJECT_NAME: usize = 200;
+/// Keys of the Secret.
+const TOKEN: &str = "sdk_token";
+const LINK: &str = "link_url";
+const RUN: &str = "workflow_run_id";
 
 /// The keys that hand something out.
-const HANDED_OUT: [&str; 1] = ["sdk_token"];
+const HANDED_OUT: [&str; 2] = ["sdk_token", "link_url"];
 
 /// The Secret's name: the object's, cut, and a digest of its uid, so that two objects of one name never share it.
 pub(super) fn name(object: &IdentityVerification) -> String {
@@ -30,20 +34,21 @@ pub(super) fn name(object: &IdentityVerification) -> String {
     format!("{}-{}", name.trim_end_matches(['-', '.']), &digest[..8])
 }
 
-/// Makes sure that the Secret is there and holds this token.
+/// Makes sure that the Secret is there and holds this; or, to keep it, whichever token of this run is there.
 pub(super) async fn write(
     ctx: &Ctx,
     object: &IdentityVerification,
     run: &WorkflowRunId,
-    token: &SdkToken,
+    holds: &Holds,
     restore: bool,
-) -> Result<Result<String, Failure>, Trouble> {
+    keep: bool,
+) -> Result<Result<Receipt, Failure>, Trouble> {
     let api: Api<Secret> = Api::namespaced(ctx.client.clone(), object.metadata.namespace.as_deref().unwrap_or_default());
-    let wanted = secret(object, run, token);
+    let wanted = secret(object, run, holds);
     let name = name(object);
     if !restore {
         match api.create(&PostParams::default(), &wanted).await {
-            Ok(_) => return Ok(Ok(name)),
+            Ok(_) => return Ok(Ok(Receipt::CaptureSecretWritten(name))),
             Err(kube::Error::Api(status)) if status.code == 409 => {} // ours from before a crash, or somebody else's
             Err(error) => return refused(name, error),
         }
@@ -54,7 +59,7 @@ pub(super) async fn write(
     };
     let Some(found) = found else {
         return match api.create(&PostParams::default(), &wanted).await {
-            Ok(_) => Ok(Ok(name)),
+            Ok(_) => Ok(Ok(Receipt::CaptureSecretWritten(name))),
             Err(error) => refused(name, error),
         };
     };
@@ -62,16 +67,19 @@ pub(super) async fn write(
     if !found.metadata.owner_references.iter().flatten().any(|owner| owner.uid == uid) {
         return Ok(Err(Failure::SecretConflict { name }));
     }
-    let holds = |key: &String, value: &ByteString| found.data.as_ref().and_then(|data| data.get(key)) == Some(value);
-    if wanted.data.iter().flatten().all(|(key, value)| holds(key, value)) {
-        return Ok(Ok(name));
+    let held = |key: &str| found.data.as_ref().and_then(|data| data.get(key));
+    if keep && held(RUN).is_some_and(|held| held.0 == run.as_str().as_bytes()) && held(TOKEN).is_some_and(|held| !held.0.is_empty()) {
+        return Ok(Ok(Receipt::CaptureSecretKept(name)));
+    }
+    if wanted.data.iter().flatten().all(|(key, value)| held(key) == Some(value)) {
+        return Ok(Ok(Receipt::CaptureSecretWritten(name)));
     }
     let patch = serde_json::json!({
         "metadata": { "uid": found.metadata.uid, "resourceVersion": found.metadata.resource_version },
         "data": wanted.data,
     });
     match api.patch(&name, &PatchParams::default(), &Patch::Merge(patch)).await {
-        Ok(_) => Ok(Ok(name)),
+        Ok(_) => Ok(Ok(Receipt::CaptureSecretWritten(name))),
         Err(error) => refused(name, error),
     }
 }
@@ -102,14 +110,18 @@ pub(super) async fn empty(ctx: &Ctx, object: &IdentityVerification) -> Result<Re
 }
 
 /// A right, a quota or an admission policy stands in the way: the object says so. Anything else is trouble that passes.
-fn refused(name: String, error: kube::Error) -> Result<Result<String, Failure>, Trouble> {
+fn refused(name: String, error: kube::Error) -> Result<Result<Receipt, Failure>, Trouble> {
     match error {
         kube::Error::Api(status) if matches!(status.code, 400 | 403 | 422) => Ok(Err(Failure::SecretRefused { name })),
         source => Err(Trouble::Kube { doing: "write the capture Secret", source }),
     }
 }
 
-fn secret(object: &IdentityVerification, run: &WorkflowRunId, token: &SdkToken) -> Secret {
+fn secret(object: &IdentityVerification, run: &WorkflowRunId, holds: &Holds) -> Secret {
+    let (key, value) = match holds {
+        Holds::SdkToken(token) => (TOKEN, token.expose()),
+        Holds::Link(url) => (LINK, url.expose()),
+    };
     let owner = OwnerReference {
         api_version: IdentityVerification::api_version(&()).into_owned(),
         kind: IdentityVerification::kind(&()).into_owned(),
@@ -127,8 +139,8 @@ fn secret(object: &IdentityVerification, run: &WorkflowRunId, token: &SdkToken) 
             ..ObjectMeta::default()
         },
         data: Some(BTreeMap::from([
-            ("sdk_token".to_owned(), ByteString(token.expose().as_bytes().to_vec())),
-            ("workflow_run_id".to_owned(), ByteString(run.as_str().as_bytes().to_vec())),
+            (key.to_owned(), ByteString(value.as_bytes().to_vec())),
+            (RUN.to_owned(), ByteString(run.as_str().as_bytes().to_vec())),
         ])),
         ..Secret::default()
     }

@@ -16,7 +16,7 @@ use rand::RngExt;
 use tokio_util::task::TaskTracker;
 
 use crate::{
-    api::{OnfidoProvider, Region},
+    api::{IdentityVerification, OnfidoProvider, Region},
     metrics::Metrics,
     onfido::client::Endpoint,
     plan::Timing,
@@ -51,6 +51,7 @@ pub struct Ctx {
     pub(super) digests: Digests,
     pub(super) memories: Memories,
     pub(super) providers: Store<Stored<OnfidoProvider>>,
+    pub(super) verifications: Store<Stored<IdentityVerification>>,
     pub(super) recorder: Recorder,
     /// Passes run here: neither a panic nor a shutdown of a controller cuts a paid call off from its record.
     pub(super) passes: TaskTracker,
@@ -62,6 +63,7 @@ impl Ctx {
         client: Client,
         settings: Settings,
         providers: Store<Stored<OnfidoProvider>>,
+        verifications: Store<Stored<IdentityVerification>>,
         nudge: tokio::sync::mpsc::Sender<()>,
     ) -> Result<Self, Trouble> {
         let timing = SecretTiming { fresh: settings.timing.secret_ttl, ..SecretTiming::default() };
@@ -77,6 +79,7 @@ impl Ctx {
             client,
             settings,
             providers,
+            verifications,
             nudge,
         })
     }

@@ -3,6 +3,7 @@
 mod attributes;
 mod capture;
 mod ctx;
+mod custom_data;
 mod digest;
 mod drive;
 mod memory;
@@ -60,10 +61,10 @@ impl Controllers {
     /// Prepares both; nothing is watched yet.
     pub fn new(client: kube::Client, settings: Settings) -> Result<Self, Trouble> {
         let (providers_read, providers) = reflector::store();
-        let (_, verifications) = reflector::store();
+        let (verifications_read, verifications) = reflector::store();
         // One pending nudge is enough: it wakes every provider.
         let (nudge, nudges) = mpsc::channel(1);
-        let ctx = Arc::new(Ctx::new(client, settings, providers_read, nudge)?);
+        let ctx = Arc::new(Ctx::new(client, settings, providers_read, verifications_read, nudge)?);
         Ok(Self { verifications, providers, filled: [(); 2].map(|()| tokio::sync::watch::Sender::new(false)), nudges, ctx })
     }
 

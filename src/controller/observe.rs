@@ -52,7 +52,8 @@ pub(super) async fn verification(
                 environment: provider.status.as_ref().and_then(|status| status.environment).unwrap_or(Environment::Unknown),
             },
         },
-        key: Key::of_uid(uid),
+        key: key_of(object),
+        key_held_by: if status.workflow_run_id.is_none() { older_with_its_key(ctx, object) } else { None },
         nonce: nonce(),
         jitter: jitter(uid),
         memory: ctx.memories.verification(uid, |memory| memory.note(&status, submitted.then_some(attempt), now)),
@@ -60,6 +61,26 @@ pub(super) async fn verification(
         timing: ctx.timing().clone(),
         status,
     })
+}
+
+/// The object's key at the vendor.
+pub(super) fn key_of(object: &IdentityVerification) -> Key {
+    let [uid, namespace] = [&object.metadata.uid, &object.metadata.namespace].map(|of| of.as_deref().unwrap_or_default());
+    Key::of(uid, namespace, object.spec.idempotency_key.as_deref())
+}
+
+/// The name of an older object of this namespace with the same idempotency key: two would share a run. Objects of one second are told apart
+/// by their uids.
+fn older_with_its_key(ctx: &Ctx, object: &IdentityVerification) -> Option<String> {
+    object.spec.idempotency_key.as_ref()?;
+    let age = |of: &IdentityVerification| (of.metadata.creation_timestamp.clone().map(|created| created.0), of.metadata.uid.clone());
+    let holds = |other: &IdentityVerification| {
+        other.spec.idempotency_key == object.spec.idempotency_key
+            && other.metadata.namespace == object.metadata.namespace
+            && age(other) < age(object)
+    };
+    let found = ctx.verifications.find(|other| other.0.as_ref().is_ok_and(holds))?;
+    found.0.as_ref().ok()?.metadata.name.clone()
 }
 
 /// Never used before.

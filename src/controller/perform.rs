@@ -12,10 +12,10 @@ use crate::{
         limiter::{Class, Permit},
         model::{ApplicantId, WorkflowRunId},
     },
-    plan::{Effect, Failure, Looked, Receipt},
+    plan::{Effect, Failure, FreshToken, Looked, Receipt},
 };
 
-use super::{Ctx, Trouble, attributes, capture, vendor::Vendor};
+use super::{Ctx, Trouble, attributes, capture, custom_data, vendor::Vendor};
 
 type Outcome = Result<Receipt, Failure>;
 
@@ -24,8 +24,9 @@ pub(super) fn calls(effect: &Effect) -> usize {
     match effect {
         Effect::LookForRun { .. } => 3, // the applicant, known or new; a page; the run
         Effect::CreateApplicant { .. } | Effect::UpdateApplicant { .. } => 2, // and the run's
-        Effect::StartRun { .. } | Effect::ReadRun { .. } => 1,
-        Effect::ReadAttributes { .. } | Effect::WriteCaptureSecret { .. } | Effect::EmptyCaptureSecret => 0,
+        Effect::StartRun { .. } | Effect::CreateSdkToken { .. } | Effect::ReadRun { .. } => 1,
+        Effect::ReadAttributes { .. } | Effect::ReadCustomData => 0,
+        Effect::WriteCaptureSecret { .. } | Effect::EmptyCaptureSecret => 0,
     }
 }
 
@@ -65,13 +66,14 @@ pub(super) async fn effect(
 ) -> Result<Outcome, Trouble> {
     match effect {
         Effect::ReadAttributes { names } => return Ok(attributes::read(ctx, object, names).await?.map(Receipt::Attributes)),
+        Effect::ReadCustomData => return Ok(custom_data::read(ctx, object).await?.map(Receipt::CustomData)),
         Effect::EmptyCaptureSecret => return Ok(capture::empty(ctx, object).await?.map(|()| Receipt::CaptureSecretEmptied)),
-        Effect::WriteCaptureSecret { run, token, restore } => {
-            let write = || capture::write(ctx, object, run, token, *restore);
+        Effect::WriteCaptureSecret { run, holds, restore, keep } => {
+            let write = || capture::write(ctx, object, run, holds, *restore, *keep);
             // A run that is on record can wait for its Secret; one that is not is recorded soon, with or without.
             let patience = if *restore { Duration::ZERO } else { ctx.timing().deadline };
             return match persistently(ctx, patience, write).await {
-                Ok(written) => Ok(written.map(Receipt::CaptureSecretWritten)),
+                Ok(written) => Ok(written),
                 Err(trouble) if *restore => Err(trouble),
                 Err(trouble) => {
                     tracing::warn!(%trouble, "the run is recorded without its Secret");
@@ -83,6 +85,7 @@ pub(super) async fn effect(
         | Effect::CreateApplicant { .. }
         | Effect::UpdateApplicant { .. }
         | Effect::StartRun { .. }
+        | Effect::CreateSdkToken { .. }
         | Effect::ReadRun { .. } => {}
     }
     let Some(provider) = provider else {
@@ -123,9 +126,20 @@ async fn call(ctx: &Ctx, vendor: &Vendor, effect: &Effect, permits: &mut Vec<Per
             let answer = vendor.client.create_workflow_run(permit()?, run).await;
             counted(ctx, Operation::StartRun, answer).map(|run| Receipt::RunStarted(Box::new(run))).map_err(post_failure)
         }
+        Effect::CreateSdkToken { token } => {
+            let asked_at = Timestamp::now();
+            let answer = vendor.client.create_sdk_token(permit()?, token).await;
+            match counted(ctx, Operation::CreateSdkToken, answer) {
+                Ok(token) => Ok(Receipt::SdkTokenCreated(FreshToken { token, asked_at })),
+                Err(VendorError::NotFound | VendorError::Gone) => Err(Failure::AccountChanged), // it does not know the applicant
+                Err(error) => Err(get_failure(error)),
+            }
+        }
         Effect::ReadRun { run, applicant } => read_run(ctx, vendor, run, applicant.as_ref(), permit()?).await,
         Effect::LookForRun { applicant, tag, of_any } => look(ctx, vendor, applicant.as_ref(), tag, *of_any, permit).await,
-        Effect::ReadAttributes { .. } | Effect::WriteCaptureSecret { .. } | Effect::EmptyCaptureSecret => Err(Failure::TooLate), // call nobody; performed above
+        // These call nobody, and are performed above.
+        Effect::ReadAttributes { .. } | Effect::ReadCustomData => Err(Failure::TooLate),
+        Effect::WriteCaptureSecret { .. } | Effect::EmptyCaptureSecret => Err(Failure::TooLate),
     }
 }
 

@@ -85,6 +85,10 @@ impl Kept for IdentityVerification {
             self.spec.attributes = None;
             self.spec.attributes_from = None;
             self.spec.consents = None;
+            self.spec.capture = Default::default();
+            self.spec.tags = None;
+            self.spec.custom_data = None;
+            self.spec.custom_data_from = None;
             status.conditions = vec![];
             status.attributes = vec![];
             status.basis = None;

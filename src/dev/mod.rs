@@ -19,6 +19,7 @@ mod kubectl;
 mod launch;
 mod options;
 mod pki;
+mod snapshot;
 
 pub use assets::{Assets, Program};
 pub use audit::{AuditEntry, AuditMark};
@@ -27,6 +28,7 @@ pub use control_plane::ControlPlane;
 pub use data::Port;
 pub use error::DevError;
 pub use options::{ADMIN, Options, User};
+pub use snapshot::Snapshot;
 
 /// Make ring the crypto provider of this process, unless there is one already.
 pub fn install_crypto() {

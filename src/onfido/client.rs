@@ -12,8 +12,8 @@ use url::Url;
 
 use super::error::{VendorError, retry_after};
 use super::limiter::{Class, Limiter, Permit};
-use super::model::{Applicant, ApplicantId, NewApplicant, NewWorkflowRun, Region, WorkflowRun, WorkflowRunId};
-use super::secret::ApiToken;
+use super::model::{Applicant, ApplicantId, NewApplicant, NewSdkToken, NewWorkflowRun, Region, WorkflowRun, WorkflowRunId};
+use super::secret::{ApiToken, SdkToken};
 
 /// The most pages that one search reads.
 pub const MAX_PAGES: u32 = 20;
@@ -179,6 +179,16 @@ impl Client {
     /// `POST /workflow_runs`. Costs money and is not repeatable: see [`VendorError::effect`].
     pub async fn create_workflow_run(&self, _: Permit, run: &NewWorkflowRun) -> Result<WorkflowRun, VendorError> {
         self.post(&["workflow_runs"], run).await
+    }
+
+    /// `POST /sdk_token`. Repeatable: it costs nothing, each gives another token, and none ends the others.
+    pub async fn create_sdk_token(&self, _: Permit, token: &NewSdkToken) -> Result<SdkToken, VendorError> {
+        #[derive(serde::Deserialize)]
+        struct Answer {
+            token: String,
+        }
+        let Answer { token } = self.post(&["sdk_token"], token).await?;
+        if token.is_empty() { Err(VendorError::Unreadable) } else { Ok(SdkToken::new(token)) }
     }
 
     /// `GET /workflow_runs/{id}`

@@ -9,9 +9,10 @@ use serde_json::Value;
 pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(60 * 60);
 
 /// The fields of our requests, by which the vendor can name what it refuses.
-const FIELDS: [&str; 13] = [
+const FIELDS: [&str; 16] = [
     "address",
     "applicant_id",
+    "application_id",
     "consents",
     "customer_user_id",
     "dob",
@@ -19,8 +20,10 @@ const FIELDS: [&str; 13] = [
     "first_name",
     "id_numbers",
     "last_name",
+    "link",
     "location",
     "phone_number",
+    "referrer",
     "tags",
     "workflow_id",
 ];

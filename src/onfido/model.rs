@@ -2,11 +2,15 @@
 
 mod applicant;
 mod comparison;
+mod custom;
 mod id;
 pub(super) mod lenient;
 mod run;
+mod together;
 
 pub use applicant::{Applicant, ApplicantField, Consent, ConsentName, FieldFault, NewApplicant};
 pub use comparison::{ComparisonField, ComparisonResult, compare};
+pub use custom::CustomData;
 pub use id::{ApplicantId, MalformedId, Region, Word, WorkflowId, WorkflowRunId};
-pub use run::{NewWorkflowRun, RunStatus, WorkflowRun};
+pub use run::{Link, NewLink, NewSdkToken, NewWorkflowRun, RunStatus, WorkflowRun};
+pub use together::Incomplete;

@@ -8,6 +8,8 @@ use zeroize::Zeroizing;
 pub const MIN_WEBHOOK_TOKEN: usize = 16;
 /// The longest token of either kind that is accepted, in bytes.
 pub const MAX_TOKEN: usize = 4096;
+/// The longest link that is accepted, in bytes.
+pub const MAX_LINK: usize = 4096;
 
 /// Why bytes are not a token. Says nothing about the bytes themselves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -35,7 +37,7 @@ macro_rules! redacted {
         }
     )*};
 }
-redacted!(ApiToken, WebhookToken, Personal, SdkToken);
+redacted!(ApiToken, WebhookToken, Personal, SdkToken, LinkUrl);
 
 /// The credential of every call. The prefix tells live from sandbox.
 #[derive(Clone, PartialEq, Eq)]
@@ -52,6 +54,10 @@ pub struct Personal(Zeroizing<String>);
 /// The bearer secret with which an app's SDK captures for one run.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SdkToken(Zeroizing<String>);
+
+/// The address of the vendor's page for one run: whoever has it is taken for the person.
+#[derive(Clone, PartialEq, Eq)]
+pub struct LinkUrl(Zeroizing<String>);
 
 /// Which half of the vendor's account a token opens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -127,6 +133,19 @@ impl SdkToken {
     }
 }
 
+impl LinkUrl {
+    /// Takes an address as the vendor gave it: of the web, printable and bounded.
+    pub fn parse(value: &str) -> Option<Self> {
+        let web = value.starts_with("https://") || value.starts_with("http://");
+        (web && value.len() <= MAX_LINK && value.bytes().all(|b| b.is_ascii_graphic())).then(|| Self(Zeroizing::new(value.to_owned())))
+    }
+
+    /// The address itself: for the capture Secret.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
 fn printable(bytes: &[u8]) -> Result<Zeroizing<String>, TokenError> {
     let bytes = bytes.strip_suffix(b"\n").map_or(bytes, |line| line.strip_suffix(b"\r").unwrap_or(line));
     match bytes {
@@ -195,5 +214,17 @@ mod tests {
         let token = WebhookToken::from_secret_bytes(b"canary-canary-canary").map(|t| format!("{t:?}"));
         assert_eq!(token.as_deref(), Ok("WebhookToken(..)"));
         assert_eq!(format!("{:?} {:?}", Personal::new("canary"), SdkToken::new("canary")), "Personal(..) SdkToken(..)");
+        assert_eq!(format!("{:?}", LinkUrl::parse("https://canary.example.test/")), "Some(LinkUrl(..))");
+    }
+
+    #[test]
+    fn a_link_is_an_address_of_the_web() {
+        let fits = format!("https://{}", "a".repeat(MAX_LINK - 8));
+        for good in ["https://example.test/l/1?x=y#z", "http://127.0.0.1:8090/l/1", &fits] {
+            assert_eq!(LinkUrl::parse(good).map(|link| link.expose().to_owned()).as_deref(), Some(good));
+        }
+        for bad in ["", "javascript:alert(1)", "https://a b", "https://a\nb", "/l/1", &format!("{fits}a")] {
+            assert!(LinkUrl::parse(bad).is_none(), "{bad}");
+        }
     }
 }

@@ -4,7 +4,8 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::api::{
-    Condition, ConditionStatus as Status, ConditionType as Type, IdentityVerificationStatus, Phase, Reason, VendorRecord, find_condition,
+    CaptureKind, Condition, ConditionStatus as Status, ConditionType as Type, IdentityVerificationStatus, Phase, Reason, VendorRecord,
+    find_condition,
 };
 
 use super::Failure;
@@ -86,6 +87,21 @@ pub(super) fn suspend(status: &mut IdentityVerificationStatus, generation: i64, 
 /// Whether the conditions say that `suspend` stops everything.
 pub(super) fn suspended(status: &IdentityVerificationStatus) -> bool {
     status.conditions.iter().any(|c| c.reason == Reason::Suspended.as_str())
+}
+
+/// Lets CaptureReady say what the facts do not; as ever its transition time moves only if what was recorded `before` had another status.
+pub(super) fn say_of_capture(
+    status: &mut IdentityVerificationStatus,
+    before: &IdentityVerificationStatus,
+    says: Says,
+    generation: i64,
+    now: Timestamp,
+) {
+    let planned = status.conditions.iter_mut().find(|condition| condition.type_ == Type::CaptureReady.as_str());
+    if let (Some(planned), Some(old)) = (planned, find_condition(&before.conditions, Type::CaptureReady)) {
+        planned.clone_from(old);
+    }
+    set(&mut status.conditions, Type::CaptureReady, says, generation, now);
 }
 
 type All = [(Type, Says); 7];
@@ -199,16 +215,27 @@ fn submitted(status: &IdentityVerificationStatus) -> Says {
     }
 }
 
-fn capture_ready(status: &IdentityVerificationStatus, now: Timestamp) -> Says {
+pub(super) fn capture_ready(status: &IdentityVerificationStatus, now: Timestamp) -> Says {
     match (status.phase, &status.capture) {
         (Phase::AwaitingInput, _) if purged(status) => (Status::False, Reason::Purged, "the vendor does not have the run any more".into()),
-        (Phase::AwaitingInput, Some(capture)) if capture.expires_at.as_ref().is_some_and(|t| t.0 <= now) => {
-            (Status::False, Reason::Expired, "the SDK token has expired; the person cannot capture any more".into())
-        }
         (Phase::AwaitingInput, Some(capture)) => {
-            (Status::True, Reason::AwaitingInput, format!("the SDK token is in Secret {}", capture.secret_ref.name))
+            let expired = capture.expires_at.as_ref().is_some_and(|end| end.0 <= now);
+            let token = matches!(capture.kind, CaptureKind::RunToken | CaptureKind::FreshToken);
+            match (expired, token) {
+                (true, true) => {
+                    let heals = "raise spec.capture.tokenGeneration to have a fresh one put into its Secret";
+                    (Status::False, Reason::TokenExpired, format!("the SDK token has expired: {heals}"))
+                }
+                (true, false) => (
+                    Status::False,
+                    Reason::LinkExpired,
+                    "the link has expired and cannot be renewed; the vendor gives the run up some day".into(),
+                ),
+                (false, true) => (Status::True, Reason::AwaitingInput, format!("the SDK token is in Secret {}", capture.secret_ref.name)),
+                (false, false) => (Status::True, Reason::AwaitingInput, format!("the link is in Secret {}", capture.secret_ref.name)),
+            }
         }
-        (Phase::AwaitingInput, None) => (Status::False, Reason::UnexpectedAnswer, "no SDK token of this run is in a Secret".into()),
+        (Phase::AwaitingInput, None) => (Status::False, Reason::UnexpectedAnswer, "no SDK token or link of this run is in a Secret".into()),
         (Phase::Pending, _) => (Status::False, Reason::Pending, "the run does not exist".into()),
         (Phase::Cancelled, _) => (Status::False, Reason::Cancelled, "cancelled; the SDK token is handed out no more".into()),
         _ => (Status::False, Reason::CaptureFinished, "the vendor does not wait for the person any more".into()),

@@ -1,8 +1,10 @@
 //! One thing to do, and what came of it. `perform` has one arm per effect.
 
+use jiff::Timestamp;
+
 use crate::onfido::{
-    model::{Applicant, ApplicantId, NewApplicant, NewWorkflowRun, WorkflowRun, WorkflowRunId},
-    secret::SdkToken,
+    model::{Applicant, ApplicantId, CustomData, NewApplicant, NewSdkToken, NewWorkflowRun, WorkflowRun, WorkflowRunId},
+    secret::{LinkUrl, SdkToken},
 };
 
 use super::Attributes;
@@ -15,6 +17,8 @@ pub enum Effect {
         /// Their names.
         names: Vec<String>,
     },
+    /// Read the custom data in the spec's Secrets.
+    ReadCustomData,
     /// Find our run at the vendor, and make sure that it is the account that knows our applicant.
     LookForRun {
         /// The applicant, once recorded.
@@ -47,14 +51,21 @@ pub enum Effect {
         /// The vendor's request.
         run: NewWorkflowRun,
     },
-    /// Put the SDK token into the Secret, if it is not there.
+    /// Put what the person captures with into the Secret, if it is not there.
     WriteCaptureSecret {
-        /// The run the token is for.
+        /// The run it is for.
         run: WorkflowRunId,
-        /// The token.
-        token: SdkToken,
+        /// The token, or the link.
+        holds: Holds,
         /// Whether the Secret should already be there.
         restore: bool,
+        /// Whether a token of this run that is there stays: one that was asked for is nowhere else.
+        keep: bool,
+    },
+    /// Ask for another SDK token. Repeatable: it costs nothing and ends no other token.
+    CreateSdkToken {
+        /// The vendor's request.
+        token: NewSdkToken,
     },
     /// Take the token out of the Secret, if the Secret is there and ours.
     EmptyCaptureSecret,
@@ -72,21 +83,25 @@ impl Effect {
     pub fn name(&self) -> &'static str {
         match self {
             Self::ReadAttributes { .. } => "ReadAttributes",
+            Self::ReadCustomData => "ReadCustomData",
             Self::LookForRun { .. } => "LookForRun",
             Self::CreateApplicant { .. } => "CreateApplicant",
             Self::UpdateApplicant { .. } => "UpdateApplicant",
             Self::StartRun { .. } => "StartRun",
             Self::WriteCaptureSecret { .. } => "WriteCaptureSecret",
             Self::EmptyCaptureSecret => "EmptyCaptureSecret",
+            Self::CreateSdkToken { .. } => "CreateSdkToken",
             Self::ReadRun { .. } => "ReadRun",
         }
     }
 
-    /// Whether it begins something new at the vendor; such calls go before polls.
+    /// Whether it begins something new at the vendor, or a person waits for it; such calls go before polls.
     pub fn is_start(&self) -> bool {
         match self {
-            Self::CreateApplicant { .. } | Self::UpdateApplicant { .. } | Self::StartRun { .. } | Self::LookForRun { .. } => true,
-            Self::ReadRun { .. } | Self::ReadAttributes { .. } | Self::WriteCaptureSecret { .. } | Self::EmptyCaptureSecret => false,
+            Self::CreateApplicant { .. } | Self::UpdateApplicant { .. } | Self::StartRun { .. } => true,
+            Self::LookForRun { .. } | Self::CreateSdkToken { .. } => true,
+            Self::ReadRun { .. } | Self::ReadAttributes { .. } | Self::ReadCustomData => false,
+            Self::WriteCaptureSecret { .. } | Self::EmptyCaptureSecret => false,
         }
     }
 
@@ -96,11 +111,22 @@ impl Effect {
     }
 }
 
+/// What the person captures with.
+#[derive(Clone, Debug)]
+pub enum Holds {
+    /// In the application.
+    SdkToken(SdkToken),
+    /// On the vendor's page.
+    Link(LinkUrl),
+}
+
 /// What came of an effect.
 #[derive(Clone, Debug)]
 pub enum Receipt {
     /// Of [`Effect::ReadAttributes`].
     Attributes(Attributes),
+    /// Of [`Effect::ReadCustomData`].
+    CustomData(CustomData),
     /// Of [`Effect::LookForRun`].
     Looked(Looked),
     /// Of [`Effect::CreateApplicant`].
@@ -111,10 +137,23 @@ pub enum Receipt {
     RunStarted(Box<WorkflowRun>),
     /// Of [`Effect::WriteCaptureSecret`]: the Secret's name.
     CaptureSecretWritten(String),
+    /// The same, where the token that was there stays.
+    CaptureSecretKept(String),
+    /// Of [`Effect::CreateSdkToken`].
+    SdkTokenCreated(FreshToken),
     /// Of [`Effect::EmptyCaptureSecret`].
     CaptureSecretEmptied,
     /// Of [`Effect::ReadRun`].
     RunRead(Box<WorkflowRun>),
+}
+
+/// An SDK token that was asked for.
+#[derive(Clone, Debug)]
+pub struct FreshToken {
+    /// The token.
+    pub token: SdkToken,
+    /// Just before it was asked for: its time runs from then on, on the safe side.
+    pub asked_at: Timestamp,
 }
 
 /// What a search for our run found.

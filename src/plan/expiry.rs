@@ -35,9 +35,23 @@ pub(super) fn expired(o: &Observed, now: Timestamp) -> Option<VerificationPlan> 
 
 /// Whether a pass is at its beginning. Later it may hold an answer that must go on record first.
 fn nothing_learned(facts: &Facts) -> bool {
-    let Facts { attributes, looked, applicant, updated, started, capture, emptied, run, older_run } = facts;
-    let called = applicant.is_some() || updated.is_some() || started.is_some() || capture.is_some() || emptied.is_some();
-    !called && attributes.is_none() && looked.is_none() && run.is_none() && older_run.is_none()
+    let Facts {
+        attributes,
+        custom_data,
+        looked,
+        applicant,
+        updated,
+        started,
+        capture,
+        capture_kept: _,
+        fresh_token,
+        emptied,
+        run,
+        older_run,
+    } = facts;
+    let called = applicant.is_some() || updated.is_some() || started.is_some();
+    let handed = capture.is_some() || fresh_token.is_some() || emptied.is_some();
+    !called && !handed && custom_data.is_none() && attributes.is_none() && looked.is_none() && run.is_none() && older_run.is_none()
 }
 
 /// Bounds a verdict: notes until when it holds. On an outcome that is judged `again` one that has expired stays so, whatever the clock says.

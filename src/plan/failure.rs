@@ -26,6 +26,10 @@ pub enum Failure {
     AttemptNotAllowed { reason: Reason },
     AttemptsExhausted { max: i32 },
     CoolingDown { until: Timestamp },
+    LinkExpired,
+    WorkflowNotAllowed,
+    CustomDataInvalid { key: Option<String>, fault: &'static str },
+    IdempotencyKeyInUse { name: String },
     Unauthorized,
     WrongRegion,
     RequestRefused { fields: Vec<String> },
@@ -160,6 +164,30 @@ impl Failure {
             Self::CoolingDown { until } => {
                 rule(C::Accepted, R::CoolingDown, Retry::At(*until), false, "nothing; or shorten the provider's spec.attempts.coolDown")
             }
+            Self::LinkExpired => {
+                rule(C::Accepted, R::LinkExpired, Retry::OnChange, true, "set spec.capture.link.expiresAt to a time that is still to come")
+            }
+            Self::WorkflowNotAllowed => rule(
+                C::Accepted,
+                R::WorkflowNotAllowed,
+                Retry::OnChange,
+                true,
+                "add it to the provider's spec.allowedWorkflowIDs, or correct spec.workflowID",
+            ),
+            Self::CustomDataInvalid { .. } => rule(
+                C::Accepted,
+                R::CustomDataInvalid,
+                Retry::Backoff,
+                true,
+                "correct it in spec.customData or in the Secrets of spec.customDataFrom",
+            ),
+            Self::IdempotencyKeyInUse { .. } => rule(
+                C::Accepted,
+                R::IdempotencyKeyInUse,
+                Retry::Slowly,
+                true,
+                "create a new verification with an idempotencyKey of its own, or delete the older one",
+            ),
             Self::Unauthorized => {
                 rule(C::Submitted, R::Unauthorized, Retry::Backoff, false, "put a valid API token into the provider's Secret")
             }
@@ -175,7 +203,7 @@ impl Failure {
                 R::RequestRefused,
                 Retry::Slowly,
                 true,
-                "correct the fields named; for workflow_id, the provider's spec.workflowID must be an active workflow of this account",
+                "correct the fields named; for workflow_id, the workflow asked for must be an active one of this account",
             ),
             Self::RateLimited { after } => rule(
                 C::Submitted,
@@ -250,6 +278,11 @@ impl Failure {
             Self::AttemptNotAllowed { reason } => format!("the provider lets no attempt follow one that ended with {reason}"),
             Self::AttemptsExhausted { max } => format!("the provider lets no more than {max} attempts be made until one is Verified"),
             Self::CoolingDown { until } => format!("the next attempt may begin at {}", until.strftime("%Y-%m-%dT%H:%M:%SZ")),
+            Self::LinkExpired => "the link would have expired before the run is started".into(),
+            Self::WorkflowNotAllowed => "the provider does not allow the workflow in spec.workflowID".into(),
+            Self::CustomDataInvalid { key: None, fault } => format!("the custom data {fault}"),
+            Self::CustomDataInvalid { key: Some(key), fault } => format!("the custom data's {key} {fault}"),
+            Self::IdempotencyKeyInUse { name } => format!("IdentityVerification {name} is older and has the same idempotencyKey"),
             Self::Unauthorized => "the vendor refuses the API token".into(),
             Self::WrongRegion => "the account lives in another region".into(),
             Self::RequestRefused { fields } if fields.is_empty() => "the vendor refused the request".into(),
@@ -289,6 +322,10 @@ impl Failure {
             Self::AttemptNotAllowed { reason: Reason::Verified },
             Self::AttemptsExhausted { max: 3 },
             Self::CoolingDown { until: Timestamp::UNIX_EPOCH },
+            Self::LinkExpired,
+            Self::WorkflowNotAllowed,
+            Self::CustomDataInvalid { key: None, fault: super::inputs::TOO_LARGE },
+            Self::IdempotencyKeyInUse { name: name.clone() },
             Self::Unauthorized,
             Self::WrongRegion,
             Self::RequestRefused { fields: vec!["FIELD".into()] },

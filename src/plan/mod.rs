@@ -6,10 +6,12 @@
 mod applicant;
 mod attempt;
 mod cancel;
+mod capture;
 mod conditions;
 mod effect;
 mod expiry;
 mod failure;
+mod inputs;
 mod observed;
 mod open;
 pub mod provider;
@@ -27,7 +29,7 @@ pub mod verification;
 #[cfg(test)]
 mod tests;
 
-pub use effect::{Effect, Looked, Receipt};
+pub use effect::{Effect, FreshToken, Holds, Looked, Receipt};
 pub use failure::{Failure, Retry, Rule, troubleshooting};
 pub use observed::{Attributes, Facts, Given, Memory, Observed, Provider};
 pub use timing::Timing;

@@ -8,12 +8,12 @@ use crate::{
     api::{Environment, IdentityVerificationSpec, IdentityVerificationStatus, OnfidoProviderSpec},
     key::Key,
     onfido::{
-        model::{Applicant, WorkflowRun},
+        model::{Applicant, CustomData, WorkflowRun},
         secret::Personal,
     },
 };
 
-use super::{Effect, Failure, Looked, Receipt, Timing};
+use super::{Effect, Failure, FreshToken, Looked, Receipt, Timing};
 
 /// Everything one pass over a verification may know.
 #[derive(Clone, Debug)]
@@ -36,6 +36,8 @@ pub struct Observed {
     pub provider: Provider,
     /// Names the object at the vendor.
     pub key: Key,
+    /// An older object of this namespace with the same idempotency key.
+    pub key_held_by: Option<String>,
     /// Never used before; names the next intent.
     pub nonce: String,
     /// From 0 to 1, the same for this object every time: spreads what many objects do by the clock.
@@ -82,6 +84,8 @@ pub struct Memory {
 pub struct Facts {
     /// The attributes as they are now.
     pub attributes: Option<Result<Attributes, Failure>>,
+    /// The custom data of the Secrets.
+    pub custom_data: Option<Result<CustomData, Failure>>,
     /// What a search for our run found.
     pub looked: Option<Result<Looked, Failure>>,
     /// The applicant created, or why not.
@@ -94,6 +98,10 @@ pub struct Facts {
     pub capture: Option<Result<String, Failure>>,
     /// Whether the token was taken out of the Secret, or why not.
     pub emptied: Option<Result<(), Failure>>,
+    /// Whether the token that was in the Secret stays there.
+    pub capture_kept: bool,
+    /// The SDK token that was asked for, or why there is none.
+    pub fresh_token: Option<Result<FreshToken, Failure>>,
     /// The run as it is now.
     pub run: Option<Result<Box<WorkflowRun>, Failure>>,
     /// The run of the verdict that stands while a newer attempt is under way, as it is now.
@@ -156,21 +164,26 @@ impl Observed {
         let run_read = if of_standing { &mut facts.older_run } else { &mut facts.run };
         match (effect, outcome) {
             (_, Ok(Receipt::Attributes(attributes))) => facts.attributes = Some(Ok(attributes)),
+            (_, Ok(Receipt::CustomData(data))) => facts.custom_data = Some(Ok(data)),
             (_, Ok(Receipt::Looked(looked))) => facts.looked = Some(Ok(looked)),
             (_, Ok(Receipt::ApplicantCreated(applicant))) => facts.applicant = Some(Ok(applicant)),
             (_, Ok(Receipt::ApplicantUpdated(taken))) => facts.updated = Some(Ok(taken)),
             (_, Ok(Receipt::RunStarted(run))) => facts.started = Some(Ok(run)),
             (_, Ok(Receipt::CaptureSecretWritten(name))) => facts.capture = Some(Ok(name)),
-            (_, Ok(Receipt::RunRead(run))) => *run_read = Some(Ok(run)),
+            (_, Ok(Receipt::CaptureSecretKept(name))) => (facts.capture, facts.capture_kept) = (Some(Ok(name)), true),
             (_, Ok(Receipt::CaptureSecretEmptied)) => facts.emptied = Some(Ok(())),
+            (_, Ok(Receipt::SdkTokenCreated(token))) => facts.fresh_token = Some(Ok(token)),
+            (_, Ok(Receipt::RunRead(run))) => *run_read = Some(Ok(run)),
             (Effect::ReadAttributes { .. }, Err(failure)) => facts.attributes = Some(Err(failure)),
+            (Effect::ReadCustomData, Err(failure)) => facts.custom_data = Some(Err(failure)),
             (Effect::LookForRun { .. }, Err(failure)) => facts.looked = Some(Err(failure)),
             (Effect::CreateApplicant { .. }, Err(failure)) => facts.applicant = Some(Err(failure)),
             (Effect::UpdateApplicant { .. }, Err(failure)) => facts.updated = Some(Err(failure)),
             (Effect::StartRun { .. }, Err(failure)) => facts.started = Some(Err(failure)),
             (Effect::WriteCaptureSecret { .. }, Err(failure)) => facts.capture = Some(Err(failure)),
-            (Effect::ReadRun { .. }, Err(failure)) => *run_read = Some(Err(failure)),
             (Effect::EmptyCaptureSecret, Err(failure)) => facts.emptied = Some(Err(failure)),
+            (Effect::CreateSdkToken { .. }, Err(failure)) => facts.fresh_token = Some(Err(failure)),
+            (Effect::ReadRun { .. }, Err(failure)) => *run_read = Some(Err(failure)),
         }
     }
 }

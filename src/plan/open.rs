@@ -4,19 +4,23 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::{
-    api::{CaptureStatus, ConditionStatus, ConditionType, IdentityVerificationStatus, Phase, Reason, SecretRef, VendorRecord},
+    api::{ConditionStatus, ConditionType, IdentityVerificationStatus, Phase, Reason, VendorRecord},
     onfido::model::WorkflowRun,
 };
 
 use super::{
-    Effect, Failure, Notice, NoticeKind, Observed, VerificationPlan, Wake, conditions, expiry,
+    Effect, Failure, Notice, NoticeKind, Observed, VerificationPlan, Wake, capture, conditions, expiry,
     schedule::{Pace, after, between, next_look, past},
     turn::{answered, halted, names_of, noted, nothing, notice_of, perform, read_run, refused, submission_noted, suspended},
     verdict,
 };
 
-/// The run is open: look when it is time or when the vendor rings, and believe only what is read.
+/// The run is open: look when it is time or when somebody rings, and believe only what is read.
 pub(super) fn running(o: &Observed, now: Timestamp) -> VerificationPlan {
+    capture::ready(o, now, looking(o, now))
+}
+
+fn looking(o: &Observed, now: Timestamp) -> VerificationPlan {
     match &o.facts.run {
         Some(Err(Failure::RunPurged)) => purged(o, now),
         Some(Err(failure)) => refused(o, now, failure),
@@ -28,10 +32,12 @@ pub(super) fn running(o: &Observed, now: Timestamp) -> VerificationPlan {
             },
         },
         None if halted(o) => suspended(o, now),
-        None if o.status.unanswered().is_some() || o.is_asked() || due(o, &o.status, now) <= now => match read_run(o) {
-            Ok(effect) => perform(o, effect),
-            Err(failure) => refused(o, now, &failure),
-        },
+        None if o.status.unanswered().is_some() || o.is_asked() || capture::asked(o) || due(o, &o.status, now) <= now => {
+            match read_run(o) {
+                Ok(effect) => perform(o, effect),
+                Err(failure) => refused(o, now, &failure),
+            }
+        }
         None => acknowledged(o, now, due(o, &o.status, now)),
     }
 }
@@ -52,13 +58,15 @@ fn purged(o: &Observed, now: Timestamp) -> VerificationPlan {
 /// The vendor still works, or waits: note what it says.
 fn still_open(o: &Observed, now: Timestamp, run: &WorkflowRun, phase: Phase) -> VerificationPlan {
     let mut plan = nothing(o);
-    if let (Phase::AwaitingInput, None, Some(token)) = (phase, &o.facts.capture, &run.sdk_token) {
-        plan.effect = Some(Effect::WriteCaptureSecret { run: run.id.clone(), token: token.clone(), restore: o.status.capture.is_some() });
-        return plan;
+    if phase == Phase::AwaitingInput {
+        plan.effect = capture::hand_over(o, run);
+        if plan.effect.is_some() {
+            return plan;
+        }
     }
     noted(o, now, &mut plan.status, run);
     plan.status.phase = phase;
-    capture_noted(o, now, &mut plan);
+    capture_noted(o, now, run, &mut plan);
     plan.wake = Wake::At(due_after_look(o, &plan.status, now));
     plan
 }
@@ -103,12 +111,11 @@ pub(super) fn acknowledged(o: &Observed, now: Timestamp, wake: Timestamp) -> Ver
 }
 
 /// Notes what became of the Secret, and says all conditions. A Secret that is not ours holds no token of ours.
-pub(super) fn capture_noted(o: &Observed, now: Timestamp, plan: &mut VerificationPlan) {
+pub(super) fn capture_noted(o: &Observed, now: Timestamp, run: &WorkflowRun, plan: &mut VerificationPlan) {
     let mut trouble = None;
     match &o.facts.capture {
         Some(Ok(name)) => {
-            let expires_at = plan.status.started_at.as_ref().map(|began| Time(after(began.0, o.timing.sdk_token_lifetime)));
-            plan.status.capture = Some(CaptureStatus { secret_ref: SecretRef { name: name.clone() }, expires_at });
+            plan.status.capture = Some(capture::handed(o, run, name, plan.status.started_at.as_ref()));
         }
         Some(Err(failure)) => {
             plan.status.capture = None;

@@ -10,7 +10,7 @@ use crate::{
 };
 
 use super::{
-    Failure, Fence, Looked, Notice, NoticeKind, Observed, VerificationPlan, Wake, applicant, cancel, conditions,
+    Effect, Failure, Fence, Looked, Notice, NoticeKind, Observed, VerificationPlan, Wake, applicant, cancel, capture, conditions, inputs,
     request::{Accepted, acceptable, willing},
     schedule::{after, between},
     start::{adopt, beside, intend_applicant, oldest, start_run, started},
@@ -106,7 +106,7 @@ fn applicant_in_doubt(o: &Observed, now: Timestamp, operation: &Operation) -> Ve
     }
     let accepted = match acceptable(o) {
         Err(failure) => return refused(o, now, &failure),
-        Ok(Accepted::Unread(names)) => return perform(o, super::Effect::ReadAttributes { names }),
+        Ok(Accepted::Unread(effect)) => return perform(o, effect),
         Ok(Accepted::Read(accepted)) => accepted,
     };
     // Only a run would show that somebody has gone further than this record says, as after a restore of etcd.
@@ -115,6 +115,9 @@ fn applicant_in_doubt(o: &Observed, now: Timestamp, operation: &Operation) -> Ve
         Some(Err(failure)) => return refused(o, now, failure),
         Some(Ok(looked)) if !looked.runs.is_empty() => return adopt(o, now, looked, o.status.basis.clone()),
         Some(Ok(_)) => {}
+    }
+    if let Err(failure) = capture::in_time(o, now) {
+        return refused(o, now, &failure);
     }
     let mut plan = intend_applicant(o, now, accepted, operation.tries + 1);
     plan.notices.push(possible_orphan(o, operation));
@@ -221,12 +224,17 @@ fn absent(o: &Observed, now: Timestamp, operation: &Operation) -> VerificationPl
 
 /// The absence is believed: a new try with a new nonce.
 fn try_again(o: &Observed, now: Timestamp, operation: &Operation) -> VerificationPlan {
-    if let Err(failure) = willing(o) {
+    if let Err(failure) = willing(o).and_then(|_| capture::in_time(o, now)) {
         return refused(o, now, &failure);
     }
     let applicant = ApplicantId::parse(o.status.applicant_id.clone().unwrap_or_default());
     let workflow = WorkflowId::parse(o.status.basis.as_ref().map_or(String::new(), |basis| basis.workflow_id.clone()));
     let (Ok(applicant), Ok(workflow)) = (applicant, workflow) else { return nothing(o) };
+    let custom_data = match inputs::custom_data(o) {
+        Ok(Some(custom_data)) => custom_data,
+        Ok(None) => return perform(o, Effect::ReadCustomData),
+        Err(failure) => return refused(o, now, &failure),
+    };
     let mut plan = nothing(o);
     plan.fence = Fence::Operation(operation.nonce.clone());
     plan.status.next_check_at = None;
@@ -239,7 +247,7 @@ fn try_again(o: &Observed, now: Timestamp, operation: &Operation) -> Verificatio
         absent_since: None,
     });
     conditions::say(&mut plan.status, o.generation, now, None, None);
-    plan.effect = Some(start_run(o, applicant, workflow));
+    plan.effect = Some(start_run(o, applicant, workflow, inputs::tags(o, o.status.basis.as_ref()), custom_data));
     plan
 }
 

@@ -8,7 +8,7 @@ use crate::{
     },
 };
 
-use super::{Failure, Observed, Provider};
+use super::{Effect, Failure, Observed, Provider, inputs};
 
 /// A request that can be sent.
 pub(super) struct Ready {
@@ -18,8 +18,8 @@ pub(super) struct Ready {
 
 /// Whether what is asked for can be sent.
 pub(super) enum Accepted {
-    /// The attributes of these names must be read first.
-    Unread(Vec<String>),
+    /// This must be read first.
+    Unread(Effect),
     /// It can.
     Read(Ready),
 }
@@ -40,6 +40,10 @@ pub(super) fn willing(o: &Observed) -> Result<&OnfidoProviderSpec, Failure> {
 /// Whether the provider is willing, and every attribute can be sent.
 pub(super) fn acceptable(o: &Observed) -> Result<Accepted, Failure> {
     let spec = willing(o)?;
+    if let Some(name) = o.key_held_by.clone() {
+        return Err(Failure::IdempotencyKeyInUse { name });
+    }
+    let workflow_id = inputs::workflow(o, spec)?;
     let mapping = spec.attribute_mapping();
     for attribute in o.spec.attributes.iter().flatten() {
         let name = attribute.name.clone();
@@ -51,7 +55,10 @@ pub(super) fn acceptable(o: &Observed) -> Result<Accepted, Failure> {
         }
     }
     let attributes = match &o.facts.attributes {
-        None => return Ok(Accepted::Unread(mapping.into_iter().map(|mapped| mapped.name).collect())),
+        None => {
+            let names = mapping.into_iter().map(|mapped| mapped.name).collect();
+            return Ok(Accepted::Unread(Effect::ReadAttributes { names }));
+        }
         Some(Err(failure)) => return Err(failure.clone()),
         Some(Ok(attributes)) => attributes,
     };
@@ -60,10 +67,11 @@ pub(super) fn acceptable(o: &Observed) -> Result<Accepted, Failure> {
     }
     let mut applicant = NewApplicant::default();
     let mut basis = Basis {
-        workflow_id: spec.workflow_id.to_ascii_lowercase(),
+        workflow_id,
         data_comparison_path: spec.results.data_comparison_path.clone(),
         key_id: attributes.key_id.clone(),
         validity: spec.validity.as_ref().map(|validity| validity.duration.clone()),
+        sent_tag: None,
         attributes: vec![],
         consents: o.spec.consents.clone().unwrap_or_default(),
     };
@@ -94,6 +102,12 @@ pub(super) fn acceptable(o: &Observed) -> Result<Accepted, Failure> {
             applicant.consent(Consent { name, granted: consent.granted });
         }
     }
+    applicant.check_together().map_err(|incomplete| inputs::incomplete(&basis, incomplete))?;
+    // Sent with the run only, but a run that could not be sent shall not leave an applicant behind.
+    if inputs::custom_data(o)?.is_none() {
+        return Ok(Accepted::Unread(Effect::ReadCustomData));
+    }
+    basis.sent_tag = inputs::sent_tag(o, &basis, attributes);
     Ok(Accepted::Read(Ready { basis, applicant }))
 }
 

@@ -5,11 +5,12 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::{
     api::{Basis, Environment, Operation, OperationKind, Phase},
-    onfido::model::{Applicant, ApplicantId, NewWorkflowRun, WorkflowId, WorkflowRun},
+    onfido::model::{Applicant, ApplicantId, CustomData, NewWorkflowRun, WorkflowId, WorkflowRun},
 };
 
 use super::{
-    Effect, Failure, Fence, Looked, Notice, NoticeKind, Observed, Plan, Provider, VerificationPlan, Wake, applicant, conditions,
+    Effect, Failure, Fence, Looked, Notice, NoticeKind, Observed, Plan, Provider, VerificationPlan, Wake, applicant, capture, conditions,
+    inputs,
     open::{capture_noted, due},
     request::{Accepted, Ready, acceptable},
     schedule::between,
@@ -21,7 +22,7 @@ use super::{
 pub(super) fn request(o: &Observed, now: Timestamp) -> VerificationPlan {
     let accepted = match acceptable(o) {
         Err(failure) => return refused(o, now, &failure),
-        Ok(Accepted::Unread(names)) => return perform(o, Effect::ReadAttributes { names }),
+        Ok(Accepted::Unread(effect)) => return perform(o, effect),
         Ok(Accepted::Read(accepted)) => accepted,
     };
     let further = !o.status.attempts.is_empty();
@@ -29,7 +30,9 @@ pub(super) fn request(o: &Observed, now: Timestamp) -> VerificationPlan {
         return refused(o, now, &failure);
     }
     // The operator was down, etcd was restored, or the vendor refused before: a run of ours may exist that nothing here speaks of.
-    let may_exist = further || o.status.applicant_id.is_some() || between(o.created_at, now) >= o.timing.look_first_after;
+    let restored = o.spec.idempotency_key.is_some(); // perhaps: it may have lived before, under another uid
+    let old = between(o.created_at, now) >= o.timing.look_first_after;
+    let may_exist = further || restored || old || o.status.applicant_id.is_some();
     match &o.facts.looked {
         None if may_exist => return perform(o, look(o, true)),
         Some(Err(failure)) => return refused(o, now, failure),
@@ -38,6 +41,9 @@ pub(super) fn request(o: &Observed, now: Timestamp) -> VerificationPlan {
             return adopt(o, now, looked, Some(accepted.basis));
         }
         None | Some(Ok(_)) => {}
+    }
+    if let Err(failure) = capture::in_time(o, now) {
+        return refused(o, now, &failure);
     }
     match ApplicantId::parse(o.status.applicant_id.clone().unwrap_or_default()) {
         Ok(applicant) => applicant::ready(o, now, applicant, accepted),
@@ -83,28 +89,42 @@ pub(super) fn intend_run(o: &Observed, now: Timestamp, applicant: ApplicantId, b
     };
     plan.fence = fence_of_intent(o);
     plan.status.attempt = Some(o.attempt());
-    plan.status.basis = Some(basis);
     plan.status.next_check_at = None;
+    let tags = inputs::tags(o, Some(&basis));
+    plan.status.basis = Some(basis);
+    let Ok(Some(custom_data)) = inputs::custom_data(o) else {
+        // Read before anything is intended; were it not, the applicant would go on record and the next pass would read it.
+        plan.status.operation = None;
+        return Plan { wake: Wake::Backoff, ..plan };
+    };
     plan.status.operation = Some(intent(o, now, OperationKind::StartRun, 0));
     conditions::say(&mut plan.status, o.generation, now, None, None);
-    plan.effect = Some(start_run(o, applicant, workflow));
+    plan.effect = Some(start_run(o, applicant, workflow, tags, custom_data));
     plan
 }
 
 /// The vendor's request for the one run of this attempt.
-pub(super) fn start_run(o: &Observed, applicant_id: ApplicantId, workflow_id: WorkflowId) -> Effect {
-    let run = NewWorkflowRun { workflow_id, applicant_id, tags: vec![o.tag()], customer_user_id: o.spec.subject.clone() };
+pub(super) fn start_run(
+    o: &Observed,
+    applicant_id: ApplicantId,
+    workflow_id: WorkflowId,
+    tags: Vec<String>,
+    custom_data: CustomData,
+) -> Effect {
+    let (customer_user_id, link) = (o.spec.subject.clone(), capture::new_link(o));
+    let run = NewWorkflowRun { workflow_id, applicant_id, tags, customer_user_id, link, custom_data };
     Effect::StartRun { nonce: o.nonce.clone(), run }
 }
 
 /// Runs with our tag were found: the oldest of ours is the one, the rest are reported. If none is ours nothing is begun beside them.
 ///
-/// What the run's applicant held is proven only where the intent to start it is on record. Otherwise (etcd was restored) neither the basis
-/// of an older intent nor today's values are believed to be it, and the run can never verify.
+/// What the run's applicant held is proven only where the intent to start it is on record, or where the run itself says so. Otherwise (etcd
+/// was restored) neither the basis of an older intent nor today's values are believed to be it, and the run can never verify. What the
+/// applicant holds today would prove nothing: it may have been changed since the run compared it.
 pub(super) fn adopt(o: &Observed, now: Timestamp, looked: &Looked, basis: Option<Basis>) -> VerificationPlan {
     let mut found = o.clone();
-    let proven = o.status.operation.as_ref().is_some_and(|operation| operation.kind == OperationKind::StartRun);
-    found.status.basis = if proven { basis } else { basis.map(|basis| Basis { key_id: verdict::NO_KEY.into(), ..basis }) };
+    let recorded = o.status.operation.as_ref().is_some_and(|operation| operation.kind == OperationKind::StartRun);
+    found.status.basis = basis;
     found.status.attempt = Some(o.attempt());
     found.status.environment.get_or_insert(environment(o));
     if found.status.applicant_id.is_none() {
@@ -114,6 +134,12 @@ pub(super) fn adopt(o: &Observed, now: Timestamp, looked: &Looked, basis: Option
     let Some(run) = oldest(looked.runs.iter().filter(ours)) else {
         return refused(o, now, &Failure::UnexpectedAnswer { what: "a run with our tag is of another applicant or workflow" });
     };
+    if let Some(basis) = &mut found.status.basis {
+        let told = basis.sent_tag.as_ref().is_some_and(|sent| run.tags.contains(sent));
+        if !recorded && !told {
+            basis.key_id = verdict::NO_KEY.into();
+        }
+    }
     let plan = started(&found, now, run, beside(run, &looked.runs));
     if plan.effect.is_some() { perform_only(o, plan) } else { plan }
 }
@@ -136,14 +162,16 @@ pub(super) fn beside(used: &WorkflowRun, all: &[WorkflowRun]) -> Vec<Notice> {
     others.map(|other| Notice { kind: NoticeKind::ExtraRun, message: message(other.id.as_str()) }).collect()
 }
 
-/// The run exists: the SDK token goes into the Secret, then the run goes on record.
+/// The run exists: what the person captures with goes into the Secret, then the run goes on record.
 pub(super) fn started(o: &Observed, now: Timestamp, run: &WorkflowRun, notices: Vec<Notice>) -> VerificationPlan {
     let phase = verdict::phase_of(&run.status).unwrap_or(Phase::Processing);
     let waits = phase == Phase::AwaitingInput && !o.spec.cancelled; // a token that was asked for, and is not any more, is handed to nobody
     let mut plan = nothing(o);
-    if let (true, None, Some(token)) = (waits, &o.facts.capture, &run.sdk_token) {
-        plan.effect = Some(Effect::WriteCaptureSecret { run: run.id.clone(), token: token.clone(), restore: false });
-        return plan;
+    if waits {
+        plan.effect = capture::hand_over(o, run);
+        if plan.effect.is_some() {
+            return plan;
+        }
     }
     plan.fence = match &o.status.operation {
         Some(operation) => Fence::Operation(operation.nonce.clone()),
@@ -161,9 +189,9 @@ pub(super) fn started(o: &Observed, now: Timestamp, run: &WorkflowRun, notices: 
     status.started_at = Some(Time(began));
     // Even a run that comes back approved is only believed once it is read.
     status.phase = if phase.is_final() { Phase::Processing } else { phase };
-    capture_noted(o, now, &mut plan);
+    capture_noted(o, now, run, &mut plan);
     plan.wake = if phase.is_final() || o.spec.cancelled { Wake::At(now) } else { Wake::At(due(o, &plan.status, now)) };
-    plan
+    capture::ready(o, now, plan)
 }
 
 pub(super) fn intent(o: &Observed, now: Timestamp, kind: OperationKind, tries: u32) -> Operation {

@@ -3,9 +3,11 @@
 mod applicant;
 mod attempt;
 mod cancel;
+mod capture;
 mod conditions;
 mod expiry;
 mod failure;
+mod inputs;
 mod nudge;
 mod open;
 mod provider;
@@ -75,6 +77,11 @@ fn edited() -> Attributes {
     attributes(&[("given_name", "Somebody Else"), ("family_name", "Invented"), ("birthdate", "2000-01-01")])
 }
 
+/// An SDK token that was asked for at this second.
+fn fresh_token(at: i64) -> FreshToken {
+    FreshToken { token: crate::onfido::secret::SdkToken::new("fresh-token"), asked_at: t(at) }
+}
+
 fn applicant() -> Applicant {
     serde_json::from_value(json!({"id": APPLICANT})).unwrap()
 }
@@ -122,6 +129,7 @@ fn fresh() -> Observed {
         status: IdentityVerificationStatus::default(),
         provider: found(json!({})),
         key: crate::key::parse_tag(TAG).unwrap().0,
+        key_held_by: None,
         nonce: "nonce-1".into(),
         jitter: 0.0,
         memory: Memory::default(),
@@ -177,7 +185,8 @@ fn step(o: &Observed, at: i64) -> VerificationPlan {
     let plan = verification::plan(o, t(at));
     lawful(o, &plan);
     let shown = serde_json::to_string(&plan.status).unwrap() + &format!("{plan:?}");
-    for secret in ["Nobody", "Somebody Else", "Invented", "2000-01-01", "sdk-token"] {
+    for secret in ["Nobody", "Somebody Else", "Invented", "2000-01-01", "sdk-token", "fresh-token", "canary-of-a-link", "app.example.test"]
+    {
         assert!(!shown.contains(secret), "{secret} shows");
     }
     plan
@@ -266,14 +275,17 @@ fn effect_of(plan: &VerificationPlan) -> &'static str {
     match &plan.effect {
         None => "",
         Some(Effect::ReadAttributes { .. }) => "ReadAttributes",
+        Some(Effect::ReadCustomData) => "ReadCustomData",
         Some(Effect::LookForRun { applicant: None, .. }) => "LookForRun",
         Some(Effect::LookForRun { applicant: Some(_), .. }) => "LookForRun of applicant",
         Some(Effect::CreateApplicant { .. }) => "CreateApplicant",
         Some(Effect::UpdateApplicant { .. }) => "UpdateApplicant",
         Some(Effect::StartRun { .. }) => "StartRun",
         Some(Effect::WriteCaptureSecret { restore: false, .. }) => "WriteCaptureSecret",
-        Some(Effect::WriteCaptureSecret { restore: true, .. }) => "WriteCaptureSecret again",
+        Some(Effect::WriteCaptureSecret { restore: true, keep: false, .. }) => "WriteCaptureSecret again",
+        Some(Effect::WriteCaptureSecret { restore: true, keep: true, .. }) => "WriteCaptureSecret if lost",
         Some(Effect::EmptyCaptureSecret) => "EmptyCaptureSecret",
+        Some(Effect::CreateSdkToken { .. }) => "CreateSdkToken",
         Some(Effect::ReadRun { .. }) => "ReadRun",
     }
 }

@@ -25,8 +25,10 @@ pub struct Timing {
     pub slow_look: Duration,
     /// Before a refusal that only a change elsewhere can heal is tried again.
     pub slow_retry: Duration,
-    /// How long an SDK token can be used, on the safe side.
+    /// How long the SDK token of a run can be used, on the safe side.
     pub sdk_token_lifetime: Duration,
+    /// The same of one that was asked for.
+    pub fresh_token_lifetime: Duration,
     /// Between probes of a provider's credentials.
     pub probe: Duration,
     /// How long a provider's Secret is trusted to be as it was read.
@@ -63,6 +65,7 @@ impl Default for Timing {
             slow_look: s(3600),
             slow_retry: s(300),
             sdk_token_lifetime: s(34 * 24 * 3600),
+            fresh_token_lifetime: s(85 * 60),
             probe: s(600),
             secret_ttl: s(60),
             persistence: s(300),
@@ -83,7 +86,7 @@ impl Timing {
         self.tries.into_iter().fold(self.stalled_look.max(self.absence).max(self.doubt()), Duration::max)
     }
 
-    /// Every duration times `factor`: for tests, which cannot wait six hours. The SDK token's lifetime is the vendor's and stays; a call
+    /// Every duration times `factor`: for tests, which cannot wait six hours. The lifetime of a run's SDK token is the vendor's and stays; a call
     /// keeps half a second, or it would be given up before it can be answered.
     pub fn scaled(&self, factor: f64) -> Self {
         let scale = |d: Duration| d.mul_f64(factor);
@@ -99,6 +102,7 @@ impl Timing {
             slow_look,
             slow_retry,
             sdk_token_lifetime,
+            fresh_token_lifetime,
             probe,
             secret_ttl,
             persistence,
@@ -117,6 +121,7 @@ impl Timing {
             slow_look: scale(slow_look),
             slow_retry: scale(slow_retry),
             sdk_token_lifetime,
+            fresh_token_lifetime: scale(fresh_token_lifetime),
             probe: scale(probe),
             secret_ttl: scale(secret_ttl),
             persistence: scale(persistence),

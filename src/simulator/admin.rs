@@ -187,6 +187,9 @@ pub struct RunView {
     pub applicant_id: String,
     pub workflow_id: String,
     pub tags: Vec<String>,
+    pub customer_user_id: Option<String>,
+    /// As it was given; null if it was not.
+    pub custom_data: Value,
     pub status: String,
     pub created_at: String,
     pub completed_at: Option<String>,

@@ -3,6 +3,7 @@
 
 mod accounts;
 mod applicants;
+mod capture;
 mod event;
 mod ledger;
 mod outcome;
@@ -16,8 +17,9 @@ use jiff::{SignedDuration, Timestamp};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
+pub use self::capture::{Capture, Door, Step};
 pub use self::event::Event;
-pub use self::runs::{Capture, Run, Step};
+pub use self::runs::Run;
 pub use self::wire::{Request, Response};
 
 use self::accounts::Account;

@@ -114,8 +114,9 @@ impl Wanted {
 
     /// Whether the run carries the object's tag, of whichever attempt.
     pub fn is_tagged_for(&self, verification: &IdentityVerification) -> bool {
-        let uid = verification.metadata.uid.as_deref();
-        !self.keys.is_empty() && uid.is_some_and(|uid| self.keys.contains(&Key::of_uid(uid)))
+        let (meta, idempotency_key) = (&verification.metadata, verification.spec.idempotency_key.as_deref());
+        let (Some(uid), Some(namespace)) = (&meta.uid, &meta.namespace) else { return false };
+        !self.keys.is_empty() && self.keys.contains(&Key::of(uid, namespace, idempotency_key))
     }
 
     /// The answer where no object was found.

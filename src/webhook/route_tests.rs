@@ -53,6 +53,17 @@ fn an_object_is_found_by_its_run_or_its_tag_and_not_otherwise() {
 }
 
 #[test]
+fn an_object_with_an_idempotency_key_is_found_by_that_and_not_by_its_uid() {
+    let mut keyed = object(own(), serde_json::json!({}));
+    keyed.spec.idempotency_key = Some("order-1".into());
+    let tagged = |key: Key| wanted(None, &[key.tag(1)], None).is_tagged_for(&keyed);
+    assert!(tagged(Key::of_idempotency_key("shop", "order-1")));
+    assert!(!tagged(Key::of_idempotency_key("shop-2", "order-1")));
+    assert!(!tagged(Key::of_idempotency_key("shop", "order-2")));
+    assert!(!tagged(Key::of_uid("uid-1")));
+}
+
+#[test]
 fn an_object_belongs_to_the_provider_it_refers_to() {
     let near = object(own(), serde_json::json!({}));
     assert!(is_of_provider(&near, "shop", "onfido"));

@@ -175,7 +175,7 @@ async fn a_mapping_makes_a_verdict_possible() {
     for requirement in ["Required", "WhenGiven", "Informational"] {
         rows.push((mapping(&[json!({ "name": "email", "applicantField": "email", "requirement": requirement })]), OK));
     }
-    let nested = ["location.country_of_residence", "address.postcode", "phone_number"];
+    let nested = ["location.country_of_residence", "id_numbers.ssn", "phone_number"]; // addresses: `inputs.rs`
     rows.extend(nested.map(|field| (mapping(&[json!({ "name": "more", "applicantField": field })]), OK)));
     try_creations(&place, PROVIDERS, rows).await;
 }

@@ -10,7 +10,7 @@ use onfido_operator::onfido::{
     client::{Client, Endpoint, Timeouts, Transport},
     error::{Effect, ErrorType, VendorError},
     limiter::{Class, Limiter, Permit},
-    model::{ApplicantField, ApplicantId, NewApplicant, NewWorkflowRun, WorkflowId, WorkflowRunId},
+    model::{ApplicantField, ApplicantId, NewApplicant, NewSdkToken, NewWorkflowRun, WorkflowId, WorkflowRunId},
     secret::{ApiToken, Personal},
 };
 
@@ -51,6 +51,8 @@ fn new_run() -> NewWorkflowRun {
         applicant_id: applicant_id(),
         tags: vec!["key-1".to_owned()],
         customer_user_id: "user-1".to_owned(),
+        link: None,
+        custom_data: Default::default(),
     }
 }
 
@@ -78,6 +80,7 @@ async fn each_call_asks_for_what_it_says() {
         "/v3.6/workflow_runs/run-1" => json(200, RUN),
         "/v3.6/applicants" => json(201, APPLICANT),
         "/v3.6/applicants/applicant-1" => json(200, APPLICANT),
+        "/v3.6/sdk_token" => json(200, r#"{"token":"canary-of-a-token"}"#),
         _ => json(200, &format!("[{RUN}]")),
     })
     .await;
@@ -90,6 +93,13 @@ async fn each_call_asks_for_what_it_says() {
     assert_eq!(client.list_workflow_runs(permit(&client), Some(&applicant_id()), "a&b", 2).await.unwrap().len(), 1);
     assert_eq!(client.list_workflow_runs(permit(&client), None, "key-1", 1).await.unwrap().len(), 1);
 
+    let new =
+        |referrer: Option<&str>| NewSdkToken { applicant_id: applicant_id(), referrer: referrer.map(Into::into), application_id: None };
+    for referrer in [None, Some("https://*.example.test/*")] {
+        let token = client.create_sdk_token(permit(&client), &new(referrer)).await.unwrap();
+        assert_eq!(token.expose(), "canary-of-a-token");
+    }
+
     let requests = listener.requests();
     let lines: Vec<_> = requests.iter().map(|r| format!("{} {}", r.method, r.path)).collect();
     assert_eq!(
@@ -101,8 +111,12 @@ async fn each_call_asks_for_what_it_says() {
             "GET /v3.6/workflow_runs/run-1",
             "GET /v3.6/workflow_runs?applicant_id=applicant-1&tags=a%26b&page=2",
             "GET /v3.6/workflow_runs?tags=key-1&page=1",
+            "POST /v3.6/sdk_token",
+            "POST /v3.6/sdk_token",
         ]
     );
+    assert_eq!(String::from_utf8_lossy(&requests[6].body), r#"{"applicant_id":"applicant-1"}"#);
+    assert_eq!(String::from_utf8_lossy(&requests[7].body), r#"{"applicant_id":"applicant-1","referrer":"https://*.example.test/*"}"#);
     for request in &requests {
         assert_eq!(request.header("authorization"), Some("Token token=api_sandbox.canary-token"));
         assert_eq!(request.header("user-agent"), Some(concat!("onfido-operator/", env!("CARGO_PKG_VERSION"))));
@@ -115,6 +129,16 @@ async fn each_call_asks_for_what_it_says() {
         serde_json::json!({"workflow_id": "workflow-1", "applicant_id": "applicant-1", "tags": ["key-1"], "customer_user_id": "user-1"})
     );
     assert!(!format!("{client:?}").contains("canary"));
+}
+
+#[tokio::test]
+async fn an_answer_without_a_token_is_none() {
+    for body in ["{}", r#"{"token":""}"#, r#"{"token":null}"#, r#"{"token":["canary"]}"#, "canary"] {
+        let listener = Listener::start(move |_| json(200, body)).await;
+        let client = client(&listener);
+        let new = NewSdkToken { applicant_id: applicant_id(), referrer: None, application_id: None };
+        assert_eq!(client.create_sdk_token(permit(&client), &new).await.err(), Some(VendorError::Unreadable), "{body}");
+    }
 }
 
 #[tokio::test]

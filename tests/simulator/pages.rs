@@ -1,7 +1,8 @@
 //! The capture page as a browser without scripts uses it: read the form, post it, follow.
 
 use jiff::SignedDuration;
-use onfido_operator::simulator::Options;
+use onfido_operator::simulator::{DEMO_WORKFLOW, Options};
+use serde_json::{Value, json};
 
 use super::{Caller, start, until};
 
@@ -48,6 +49,54 @@ async fn a_person_clicks_through_consent_document_and_selfie() {
     assert!(html.contains("<h1>Submitted</h1>"));
     caller.status_becomes(&run, "approved").await;
     assert!(page(&caller, &format!("/capture?token={token}")).await.1.contains("<h1>Submitted</h1>"));
+}
+
+/// A run with a link that behaves so; the path of its page.
+async fn linked(caller: &Caller, link: Value) -> (String, String) {
+    let body = json!({ "workflow_id": DEMO_WORKFLOW, "applicant_id": caller.applicant().await, "link": link });
+    let run = caller.post("/workflow_runs", body).await.body;
+    let url = run["link"]["url"].as_str().unwrap();
+    (run["id"].as_str().unwrap().to_owned(), url.strip_prefix(&caller.simulator.url).unwrap().to_owned())
+}
+
+/// Where an answer leads, and to where the policy of the page before it lets forms lead.
+async fn lead(caller: &Caller, path: &str) -> (u16, Option<String>, Option<String>) {
+    let answer = caller.http.get(format!("{}{path}", caller.simulator.url)).send().await.unwrap();
+    let header = |name: &str| answer.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
+    (answer.status().as_u16(), header("location"), header("content-security-policy"))
+}
+
+#[tokio::test]
+async fn a_link_is_a_page_of_its_own_and_leads_where_the_app_wants_in_the_end() {
+    let caller = start(Options::ephemeral()).await;
+    let link = json!({ "language": "de_DE", "completed_redirect_url": "https://app.example.test/done?x=1&y=2" });
+    let (run, path) = linked(&caller, link).await;
+    for (step, more) in [("consent", "&agree=yes"), ("document", "&document=passport"), ("selfie", "")] {
+        let (status, html) = page(&caller, &path).await;
+        assert_eq!((status, hidden(&html, "step")), (200, step.to_owned()));
+        assert!(html.contains(&format!("action=\"{path}\"")) && html.contains("de_DE") && !html.contains("name=\"token\""));
+        let policy = lead(&caller, &path).await.2.unwrap();
+        assert!(policy.contains("form-action 'self' https://app.example.test;"), "{policy}");
+        let request = caller.http.post(format!("{}{path}", caller.simulator.url));
+        let answer = request.header("content-type", "application/x-www-form-urlencoded").body(format!("step={step}{more}")).send().await;
+        assert_eq!(answer.unwrap().headers()["location"], path.as_str());
+    }
+    assert_eq!(lead(&caller, &path).await, (303, Some("https://app.example.test/done?x=1&y=2".into()), None));
+    caller.status_becomes(&run, "approved").await;
+}
+
+#[tokio::test]
+async fn a_link_that_is_over_leads_where_the_app_wants_or_says_so() {
+    let caller = start(Options::ephemeral()).await;
+    let over = "2020-01-01T00:00:00Z";
+    let (_, path) = linked(&caller, json!({ "expires_at": over, "expired_redirect_url": "https://app.example.test/late" })).await;
+    assert_eq!(lead(&caller, &path).await, (303, Some("https://app.example.test/late".into()), None));
+    let (_, path) = linked(&caller, json!({ "expires_at": over })).await;
+    let (status, html) = page(&caller, &path).await;
+    assert!(status == 410 && html.contains("This link has expired"), "{html}");
+    let (_, path) = linked(&caller, json!({})).await;
+    assert_eq!(page(&caller, &path).await.0, 200);
+    assert_eq!(page(&caller, "/l/none").await.0, 404);
 }
 
 #[tokio::test]

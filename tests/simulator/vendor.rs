@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use onfido_operator::simulator::admin::{AccountSetting, Operation, Outcome};
-use onfido_operator::simulator::vendor::{Request, Settings, Vendor};
+use onfido_operator::simulator::vendor::{Capture, Door, Request, Settings, Step, Vendor};
 use onfido_operator::simulator::{DEMO_WORKFLOW, Error, Options, Simulator};
 use serde_json::{Value, json};
 
@@ -55,6 +55,10 @@ async fn every_forbidden_value_is_refused_by_its_field() {
         ("/address/postcode", json!({"first_name": "A", "last_name": "B", "address": {"country": "GBR"}})),
         ("/address/country", json!({"first_name": "A", "last_name": "B", "address": {"country": "GB", "postcode": "1"}})),
         ("/address/line1", json!({"first_name": "A", "last_name": "B", "address": {"country": "GBR", "postcode": "1", "line1": "<"}})),
+        (
+            "/address/state",
+            json!({"first_name": "A", "last_name": "B", "address": {"country": "USA", "postcode": "0", "state": "California"}}),
+        ),
         ("/location/ip_address", json!({"first_name": "A", "last_name": "B", "location": {"ip_address": "home"}})),
         ("/consents", json!({"first_name": "A", "last_name": "B", "consents": [{"name": "everything", "granted": true}]})),
     ];
@@ -264,6 +268,65 @@ fn equal_seeds_give_equal_answers_and_others_do_not() {
     };
     assert_eq!(life(1), life(1));
     assert_ne!(life(1), life(2));
+}
+
+#[test]
+fn a_token_that_is_asked_for_opens_the_run_that_waits_for_ninety_minutes() {
+    let mut vendor = pure(1, Settings::default());
+    let now: Timestamp = "2030-01-01T00:00:00Z".parse().unwrap();
+    let after = |minutes: i64| now + jiff::SignedDuration::from_mins(minutes);
+    let mut call = |path: &str, body: Value| {
+        let answer = vendor.call(now, &request("POST", path, body));
+        (answer.status, serde_json::from_slice::<Value>(&answer.body).unwrap())
+    };
+    let applicant = call("/v3.6/applicants", json!({"first_name": "A", "last_name": "B"})).1["id"].clone();
+    let run = call("/v3.6/workflow_runs", json!({"workflow_id": DEMO_WORKFLOW, "applicant_id": applicant})).1;
+    let token = |answer: (u16, Value)| (answer.0, answer.1["token"].as_str().unwrap_or_default().to_owned());
+    let (status, first) = token(call("/v3.6/sdk_token", json!({"applicant_id": applicant, "referrer": "*://*/*"})));
+    let (_, second) = token(call("/v3.6/sdk_token", json!({"applicant_id": applicant})));
+    assert_eq!((status, first.split('.').count()), (200, 3));
+    assert!(first != second && run["sdk_token"] != first.as_str());
+    assert_eq!(
+        call("/v3.6/sdk_token", json!({"applicant_id": applicant, "referrer": ""})).1["error"]["fields"]["referrer"][0],
+        "invalid format"
+    );
+    assert_eq!(call("/v3.6/sdk_token", json!({"applicant_id": "nobody"})).0, 404);
+    let open = |vendor: &Vendor, at, token: &str| match vendor.capture(at, Door::Token(token)) {
+        Capture::Open { run, .. } => run,
+        other => format!("{other:?}"),
+    };
+    let run_id = run["id"].as_str().unwrap();
+    for token in [&first, &second, run["sdk_token"].as_str().unwrap()] {
+        assert_eq!(open(&vendor, after(89), token), run_id);
+    }
+    assert!(open(&vendor, after(90), &first).starts_with("Expired"));
+    assert_eq!(open(&vendor, after(90), run["sdk_token"].as_str().unwrap()), run_id);
+    assert!(vendor.finish_capture(now, run_id));
+    let late = vendor.call(now, &request("POST", "/v3.6/sdk_token", json!({"applicant_id": applicant})));
+    let (status, late) = token((late.status, serde_json::from_slice(&late.body).unwrap()));
+    assert_eq!((status, open(&vendor, now, &late).as_str()), (200, "Unknown"), "it waits for nobody");
+}
+
+#[test]
+fn a_link_has_an_end_of_its_own() {
+    let mut vendor = pure(1, Settings::default());
+    let now: Timestamp = "2030-01-01T00:00:00Z".parse().unwrap();
+    let mut call = |path: &str, body: Value| serde_json::from_slice::<Value>(&vendor.call(now, &request("POST", path, body)).body).unwrap();
+    let applicant = call("/v3.6/applicants", json!({"first_name": "A", "last_name": "B"}))["id"].clone();
+    let asked = json!({"language": "fr_FR", "expires_at": "2030-01-01T01:00:00Z", "completed_redirect_url": "https://a.test/done",
+        "expired_redirect_url": "https://a.test/late"});
+    let run = call("/v3.6/workflow_runs", json!({"workflow_id": DEMO_WORKFLOW, "applicant_id": applicant, "link": asked}));
+    let mut told = run["link"].clone();
+    let url = told.as_object_mut().unwrap().remove("url").unwrap();
+    assert_eq!(told, asked, "the vendor echoes it");
+    let (link, token) = (url.as_str().unwrap().rsplit('/').next().unwrap(), run["sdk_token"].as_str().unwrap());
+    let at = |minutes: i64, door| vendor.capture(now + jiff::SignedDuration::from_mins(minutes), door);
+    let some = |text: &str| Some(text.to_owned());
+    let open = |redirect, language| Capture::Open { run: run["id"].as_str().unwrap().into(), step: Step::Consent, redirect, language };
+    assert_eq!(at(59, Door::Link(link)), open(some("https://a.test/done"), some("fr_FR")));
+    assert_eq!(at(60, Door::Link(link)), Capture::Expired { redirect: some("https://a.test/late") });
+    assert_eq!(at(60, Door::Token(token)), open(None, None), "that is the link's end, not the run's");
+    assert_eq!(at(0, Door::Link(token)), Capture::Unknown);
 }
 
 #[test]

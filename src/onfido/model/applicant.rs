@@ -71,7 +71,31 @@ words!(
     /// `location.ip_address`
     LocationIpAddress = "location.ip_address",
     /// `location.country_of_residence`: three letters
-    LocationCountryOfResidence = "location.country_of_residence"
+    LocationCountryOfResidence = "location.country_of_residence",
+    /// `id_numbers.ssn`
+    IdNumberSsn = "id_numbers.ssn",
+    /// `id_numbers.social_insurance`
+    IdNumberSocialInsurance = "id_numbers.social_insurance",
+    /// `id_numbers.tax_id`
+    IdNumberTaxId = "id_numbers.tax_id",
+    /// `id_numbers.identity_card`
+    IdNumberIdentityCard = "id_numbers.identity_card",
+    /// `id_numbers.driving_license`
+    IdNumberDrivingLicense = "id_numbers.driving_license",
+    /// `id_numbers.driving_licence`: another type than the one before
+    IdNumberDrivingLicence = "id_numbers.driving_licence",
+    /// `id_numbers.share_code`
+    IdNumberShareCode = "id_numbers.share_code",
+    /// `id_numbers.voter_id`
+    IdNumberVoterId = "id_numbers.voter_id",
+    /// `id_numbers.passport`
+    IdNumberPassport = "id_numbers.passport",
+    /// `id_numbers.other`
+    IdNumberOther = "id_numbers.other",
+    /// `id_numbers.driving_license.state_code`: two letters, beside the number
+    IdNumberDrivingLicenseState = "id_numbers.driving_license.state_code",
+    /// `id_numbers.driving_licence.state_code`: two letters, beside the number
+    IdNumberDrivingLicenceState = "id_numbers.driving_licence.state_code"
 );
 words!(
     /// What a person can consent to.
@@ -105,6 +129,12 @@ pub enum FieldFault {
     /// Not three capital letters.
     #[error("is not a country code of three capital letters (ISO 3166-1 alpha-3)")]
     NotACountryCode,
+    /// Not two capital letters.
+    #[error("is not a state code of two capital letters")]
+    NotAStateCode,
+    /// Not an abbreviation of the US Postal Service, in an address of that country. Does not say which country that is.
+    #[error("is not the two-letter code that the vendor wants for a state of this country")]
+    NotThatCountrysState,
     /// Not something, `@` and something.
     #[error("is not an e-mail address")]
     NotAnEmailAddress,
@@ -151,7 +181,20 @@ impl ApplicantField {
             | Self::AddressSubStreet
             | Self::AddressTown
             | Self::AddressPostcode
-            | Self::AddressState => Ok(()),
+            | Self::AddressState
+            | Self::IdNumberSsn
+            | Self::IdNumberSocialInsurance
+            | Self::IdNumberTaxId
+            | Self::IdNumberIdentityCard
+            | Self::IdNumberDrivingLicense
+            | Self::IdNumberDrivingLicence
+            | Self::IdNumberShareCode
+            | Self::IdNumberVoterId
+            | Self::IdNumberPassport
+            | Self::IdNumberOther => Ok(()),
+            Self::IdNumberDrivingLicenseState | Self::IdNumberDrivingLicenceState => {
+                ok(value.len() == 2 && value.bytes().all(|b| b.is_ascii_uppercase()), F::NotAStateCode)
+            }
         }
     }
 
@@ -161,11 +204,15 @@ impl ApplicantField {
             Self::Dob => 10,
             Self::AddressCountry | Self::LocationCountryOfResidence => 3,
             Self::LocationIpAddress => 45,
+            Self::IdNumberDrivingLicenseState | Self::IdNumberDrivingLicenceState => 2,
             Self::PhoneNumber | Self::AddressPostcode | Self::AddressState => 64,
             _ => 256,
         }
     }
 }
+
+/// The vendor's list of numbers; a field of it is named by the number's type.
+const ID_NUMBERS: &str = "id_numbers";
 
 /// One consent and whether the person gave it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -199,6 +246,14 @@ impl NewApplicant {
         self
     }
 
+    pub(super) fn get(&self, field: ApplicantField) -> Option<&str> {
+        self.fields.get(&field).map(Personal::expose)
+    }
+
+    pub(super) fn given(&self) -> impl Iterator<Item = ApplicantField> {
+        self.fields.keys().copied()
+    }
+
     /// Adds a consent.
     pub fn consent(&mut self, consent: Consent) -> &mut Self {
         self.consents.push(consent);
@@ -210,15 +265,23 @@ impl Serialize for NewApplicant {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
         let mut flat: BTreeMap<&str, &str> = BTreeMap::new();
         let mut nested: BTreeMap<&str, BTreeMap<&str, &str>> = BTreeMap::new();
+        let mut numbers: BTreeMap<&str, BTreeMap<&str, &str>> = BTreeMap::new();
         for (field, value) in &self.fields {
             match field.as_str().split_once('.') {
                 None => drop(flat.insert(field.as_str(), value.expose())),
+                Some((ID_NUMBERS, name)) => {
+                    let (type_, part) = name.split_once('.').unwrap_or((name, "value"));
+                    numbers.entry(type_).or_insert_with(|| [("type", type_)].into()).insert(part, value.expose());
+                }
                 Some((group, name)) => drop(nested.entry(group).or_default().insert(name, value.expose())),
             }
         }
         let mut map = s.serialize_map(None)?;
         flat.iter().try_for_each(|(name, value)| map.serialize_entry(name, value))?;
         nested.iter().try_for_each(|(group, fields)| map.serialize_entry(group, fields))?;
+        if !numbers.is_empty() {
+            map.serialize_entry(ID_NUMBERS, &numbers.values().collect::<Vec<_>>())?;
+        }
         if !self.consents.is_empty() {
             map.serialize_entry("consents", &self.consents)?;
         }
@@ -248,10 +311,14 @@ mod tests {
             .set(ApplicantField::LocationCountryOfResidence, Personal::new("GBR"))
             .set(ApplicantField::AddressPostcode, Personal::new("X1"))
             .set(ApplicantField::AddressCountry, Personal::new("GBR"))
+            .set(ApplicantField::IdNumberSsn, Personal::new("000-00-0000"))
+            .set(ApplicantField::IdNumberDrivingLicense, Personal::new("D0"))
+            .set(ApplicantField::IdNumberDrivingLicenseState, Personal::new("CA"))
             .consent(Consent { name: ConsentName::PrivacyNoticesRead, granted: true });
         assert_eq!(
             serde_json::to_value(&new).unwrap(),
             json!({"first_name": "Nobody", "location": {"country_of_residence": "GBR"}, "address": {"postcode": "X1", "country": "GBR"},
+                "id_numbers": [{"type": "driving_license", "value": "D0", "state_code": "CA"}, {"type": "ssn", "value": "000-00-0000"}],
                 "consents": [{"name": "privacy_notices_read", "granted": true}]})
         );
         assert_eq!(serde_json::to_value(NewApplicant::default()).unwrap(), json!({}));
@@ -289,6 +356,11 @@ mod tests {
             (A::LocationIpAddress, "2001:db8::1", Ok(())),
             (A::LocationIpAddress, "192.0.2", Err(F::NotAnIpAddress)),
             (A::PhoneNumber, "+44 0000 000", Ok(())),
+            (A::IdNumberSsn, "000-00-0000", Ok(())),
+            (A::IdNumberDrivingLicenseState, "CA", Ok(())),
+            (A::IdNumberDrivingLicenseState, "ca", Err(F::NotAStateCode)),
+            (A::IdNumberDrivingLicenceState, "C", Err(F::NotAStateCode)),
+            (A::IdNumberDrivingLicenceState, "CAL", Err(F::TooLong { max: 2 })),
         ];
         for (field, value, expected) in cases {
             assert_eq!(field.check(value), expected, "{field:?} {value:?}");

@@ -7,13 +7,14 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use super::{
+    custom::CustomData,
     id::{ApplicantId, Word, WorkflowId, WorkflowRunId},
     lenient,
 };
-use crate::onfido::secret::SdkToken;
+use crate::onfido::secret::{LinkUrl, SdkToken};
 
 /// The body of `POST /workflow_runs`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct NewWorkflowRun {
     /// Which workflow; its active version runs.
     pub workflow_id: WorkflowId,
@@ -23,6 +24,49 @@ pub struct NewWorkflowRun {
     pub tags: Vec<String>,
     /// The caller's own name for the person, echoed but not searchable: at most 256 characters.
     pub customer_user_id: String,
+    /// How the vendor's page behaves, where the person captures there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub link: Option<NewLink>,
+    /// What the workflow's author asks for.
+    #[serde(skip_serializing_if = "CustomData::is_empty")]
+    pub custom_data: CustomData,
+}
+
+/// How the vendor's page for a run behaves.
+#[derive(Clone, Default, PartialEq, Eq, Serialize)]
+pub struct NewLink {
+    /// Where the person is sent once they have finished.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub completed_redirect_url: Option<String>,
+    /// Where the person is sent who comes too late.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expired_redirect_url: Option<String>,
+    /// When it expires.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+    /// Its language, in the vendor's word.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
+}
+
+impl fmt::Debug for NewLink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The application's addresses stay out: they can hold what only it and the person may know.
+        f.debug_struct("NewLink").field("expires_at", &self.expires_at).field("language", &self.language).finish_non_exhaustive()
+    }
+}
+
+/// The body of `POST /sdk_token`: a token for whatever run of the applicant waits for the person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NewSdkToken {
+    /// Who captures.
+    pub applicant_id: ApplicantId,
+    /// The web pages it can be used in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub referrer: Option<String>,
+    /// The mobile app it can be used in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub application_id: Option<String>,
 }
 
 /// The vendor's word for where a run stands.
@@ -111,6 +155,9 @@ pub struct WorkflowRun {
     /// What the app's SDK captures with.
     #[serde(default, deserialize_with = "sdk_token")]
     pub sdk_token: Option<SdkToken>,
+    /// Where the person can capture without an app.
+    #[serde(default, deserialize_with = "link")]
+    pub link: Option<Link>,
     /// What the run can be found by.
     #[serde(default, deserialize_with = "lenient::tags")]
     pub tags: Vec<String>,
@@ -123,6 +170,15 @@ pub struct WorkflowRun {
     /// When it last changed.
     #[serde(default, deserialize_with = "lenient::timestamp")]
     pub updated_at: Option<Timestamp>,
+}
+
+/// The vendor's page for a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// Its address.
+    pub url: LinkUrl,
+    /// When it expires, if the vendor says.
+    pub expires_at: Option<Timestamp>,
 }
 
 impl fmt::Debug for WorkflowRun {
@@ -153,6 +209,13 @@ fn error_type<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Word>, D::Error>
     Ok(Value::deserialize(d)?.get("type").and_then(Value::as_str).map(Word::from))
 }
 
+fn link<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Link>, D::Error> {
+    let value = Value::deserialize(d)?;
+    let text = |name: &str| value.get(name).and_then(Value::as_str);
+    let expires_at = text("expires_at").and_then(|time| time.parse().ok());
+    Ok(text("url").and_then(LinkUrl::parse).map(|url| Link { url, expires_at }))
+}
+
 fn sdk_token<'de, D: Deserializer<'de>>(d: D) -> Result<Option<SdkToken>, D::Error> {
     Ok(lenient::option::<D, String>(d)?.filter(|token| !token.is_empty()).map(SdkToken::new))
 }
@@ -179,12 +242,24 @@ mod tests {
         let run = decode(json!({
             "id": "r", "workflow_id": "w", "applicant_id": "a", "status": "awaiting_input", "tags": null, "output": null, "error": null,
             "reasons": {"a": 1}, "workflow_version_id": "nine", "dashboard_url": "javascript:alert(1)", "sdk_token": 3,
-            "created_at": "yesterday", "customer_user_id": [], "link": {"url": "https://example.test/x"}, "brand_new": [[]],
+            "created_at": "yesterday", "customer_user_id": [], "link": {"url": "javascript:alert(1)"}, "brand_new": [[]],
         }))
         .unwrap();
         assert_eq!(run.status, RunStatus::AwaitingInput);
         assert_eq!((run.workflow_version_id, run.dashboard_url, run.created_at), (None, None, None));
-        assert!(run.reasons.is_empty() && run.sdk_token.is_none() && run.error_type.is_none());
+        assert!(run.reasons.is_empty() && run.sdk_token.is_none() && run.error_type.is_none() && run.link.is_none());
+        for odd in
+            [json!(null), json!("https://example.test/x"), json!([]), json!({"url": null}), json!({"expires_at": "2026-01-02T03:04:05Z"})]
+        {
+            let run = decode(json!({"id": "r", "workflow_id": "w", "applicant_id": "a", "link": odd})).unwrap();
+            assert_eq!(run.link, None);
+        }
+        let run =
+            decode(json!({"id": "r", "workflow_id": "w", "applicant_id": "a", "link": {"url": "https://example.test/x", "expires_at": 7}}));
+        assert_eq!(
+            run.unwrap().link.map(|link| (link.url.expose().to_owned(), link.expires_at)),
+            Some(("https://example.test/x".into(), None))
+        );
     }
 
     #[test]
@@ -193,7 +268,7 @@ mod tests {
             "id": "r", "workflow_id": "w", "applicant_id": "a", "status": "error", "tags": ["t", "x".repeat(129), 7],
             "output": {"data_comparison": {}}, "error": {"type": "external_failure", "message": "Jane Doe"},
             "reasons": ["too_blurred", "Jane Doe is not"], "workflow_version_id": 9, "dashboard_url": "https://example.test/run",
-            "sdk_token": "ey.canary", "customer_user_id": "user-1", "created_at": "2026-01-02T03:04:05Z", "updated_at": "2026-01-02T03:04:06Z",
+            "sdk_token": "ey.canary", "link": {"url": "https://example.test/x", "expires_at": "2026-01-02T03:04:05+01:00"}, "customer_user_id": "user-1", "created_at": "2026-01-02T03:04:05Z", "updated_at": "2026-01-02T03:04:06Z",
         }))
         .unwrap();
         assert_eq!(run.status, RunStatus::Error);
@@ -202,11 +277,13 @@ mod tests {
         assert_eq!(run.tags, ["t"]);
         assert!(run.created_at < run.updated_at && run.created_at.is_some());
         assert_eq!(run.sdk_token.as_ref().map(SdkToken::expose), Some("ey.canary"));
+        assert_eq!(run.link.unwrap().expires_at, "2026-01-02T02:04:05Z".parse().ok());
     }
 
     #[test]
     fn debug_shows_neither_output_nor_token() {
         let run = decode(json!({"id": "r", "workflow_id": "w", "applicant_id": "a", "output": {"n": "canary"}, "sdk_token": "canary",
+            "link": {"url": "https://canary.example.test/"},
             "customer_user_id": "canary", "tags": ["canary"], "reasons": ["Canary"], "status": "The canary"}))
         .unwrap();
         assert!(!format!("{run:?}").to_lowercase().contains("canary"));

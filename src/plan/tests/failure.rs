@@ -46,6 +46,10 @@ fn table() -> Vec<RuleRow> {
         (Failure::AttemptNotAllowed { reason: R::Declined }, C::Accepted, R::AttemptNotAllowed, Retry::OnChange, true),
         (Failure::AttemptsExhausted { max: 3 }, C::Accepted, R::AttemptsExhausted, Retry::OnChange, true),
         (Failure::CoolingDown { until: t(9) }, C::Accepted, R::CoolingDown, Retry::At(t(9)), false),
+        (Failure::LinkExpired, C::Accepted, R::LinkExpired, Retry::OnChange, true),
+        (Failure::WorkflowNotAllowed, C::Accepted, R::WorkflowNotAllowed, Retry::OnChange, true),
+        (Failure::CustomDataInvalid { key: None, fault: "it" }, C::Accepted, R::CustomDataInvalid, Retry::Backoff, true),
+        (Failure::IdempotencyKeyInUse { name: name.clone() }, C::Accepted, R::IdempotencyKeyInUse, Retry::Slowly, true),
         (Failure::Unauthorized, C::Submitted, R::Unauthorized, Retry::Backoff, false),
         (Failure::WrongRegion, C::Submitted, R::WrongRegion, Retry::Slowly, false),
         (Failure::RequestRefused { fields: vec!["email".into()] }, C::Submitted, R::RequestRefused, Retry::Slowly, true),
@@ -74,7 +78,7 @@ fn each_failure_has_its_rule() {
         assert_eq!(rule.stalls, stalls, "{failure:?}");
         seen.insert(format!("{failure:?}").split([' ', '{']).next().unwrap().to_owned());
     }
-    assert_eq!(seen.len(), 26, "every variant has its row here");
+    assert_eq!(seen.len(), 30, "every variant has its row here");
     // A header, a rule, and a line for each variant.
     assert_eq!(troubleshooting().lines().count(), 2 + seen.len());
 }

@@ -77,7 +77,7 @@ fn a_run_is_looked_at_when_it_is_time_or_the_vendor_rings() {
             ["", "AwaitingInput", "Completed=False/AwaitingInput", "", "Fields", "+3590", ""],
         ),
         Row(
-            "a suspended object is not looked at",
+            "a suspended object is not looked at; but its token expires",
             with(open("awaiting_input"), |o| (o.spec.suspend, o.generation) = (true, 2)),
             4000,
             [
@@ -86,7 +86,7 @@ fn a_run_is_looked_at_when_it_is_time_or_the_vendor_rings() {
                 "Completed=False/Suspended Ready=True/Started CaptureReady=True/AwaitingInput",
                 "",
                 "Fields",
-                "OnChange",
+                "+2933600",
                 "",
             ],
         ),
@@ -94,13 +94,13 @@ fn a_run_is_looked_at_when_it_is_time_or_the_vendor_rings() {
             "nor one of a suspended provider",
             with(open("awaiting_input"), |o| (halted(o), o.status.notification = notification("d1")).1),
             4000,
-            ["", "AwaitingInput", "Completed=False/Suspended", "", "Fields", "OnChange", ""],
+            ["", "AwaitingInput", "Completed=False/Suspended", "", "Fields", "+2933600", ""],
         ),
         Row(
             "without its provider a run cannot be read",
             with(open("awaiting_input"), |o| o.provider = Provider::Missing),
             4000,
-            ["", "AwaitingInput", "Completed=False/ProviderNotFound Ready=True/Started", "", "Fields", "OnChange", ""],
+            ["", "AwaitingInput", "Completed=False/ProviderNotFound Ready=True/Started", "", "Fields", "+2933600", ""],
         ),
         Row(
             "nor in another environment than its own",
@@ -220,7 +220,7 @@ fn the_secret_is_restored_while_the_person_is_awaited_and_never_taken_over() {
             "an expired token is not ready",
             expired,
             34 * 86400,
-            ["", "AwaitingInput", "CaptureReady=False/Expired Completed=False/AwaitingInput", "", "Fields", "+3600", ""],
+            ["", "AwaitingInput", "CaptureReady=False/TokenExpired Completed=False/AwaitingInput", "", "Fields", "+3600", ""],
         ),
     ]);
     // Nor does a look that fails make a taken Secret ready.

@@ -78,6 +78,7 @@ fn every_duration_scales_but_the_vendors_own() {
         slow_look,
         slow_retry,
         sdk_token_lifetime,
+        fresh_token_lifetime,
         probe,
         secret_ttl,
         persistence,
@@ -88,6 +89,7 @@ fn every_duration_scales_but_the_vendors_own() {
     assert_eq!((absence, tries, stalled_look), (secs(150), [secs(150), secs(1800), secs(10800)], secs(1800)));
     assert_eq!((looks[0], looks[6], slow_look, slow_retry), (Duration::from_millis(1500), secs(450), secs(1800), secs(150)));
     assert_eq!((sdk_token_lifetime, probe, secret_ttl), (secs(34 * 86400), secs(300), secs(30)));
+    assert_eq!(fresh_token_lifetime, secs(85 * 30));
     assert_eq!((persistence, throttled, backoff), (secs(150), secs(15), [Duration::from_millis(500), secs(150)]));
     assert_eq!(Timing::default().doubt(), secs(80));
 }

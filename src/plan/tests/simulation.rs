@@ -168,6 +168,8 @@ impl World {
         self.commit_what_is_due();
         match effect {
             Effect::ReadAttributes { .. } => Ok(Receipt::Attributes(self.people.values())),
+            Effect::ReadCustomData => Ok(Receipt::CustomData(Default::default())),
+            Effect::CreateSdkToken { .. } => Ok(Receipt::SdkTokenCreated(fresh_token(self.now))),
             Effect::WriteCaptureSecret { .. } => Ok(Receipt::CaptureSecretWritten("capture".into())),
             Effect::EmptyCaptureSecret => Ok(Receipt::CaptureSecretEmptied),
             Effect::LookForRun { tag, .. } => {

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::applicants::Applicant;
-use super::runs::{Step, later};
-use super::{Event, Timer, Vendor};
+use super::runs::later;
+use super::{Event, Step, Timer, Vendor};
 use crate::simulator::admin::Outcome;
 
 /// The fields a document report compares.

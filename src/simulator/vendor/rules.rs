@@ -41,6 +41,11 @@ const COUNTRIES: &str = "\
     SGS SHN SJM SLB SLE SLV SMR SOM SPM SRB SSD STP SUR SVK SVN SWE SWZ SXM SYC SYR TCA TCD TGO THA TJK TKL TKM TLS \
     TON TTO TUN TUR TUV TWN TZA UGA UKR UMI URY USA UZB VAT VCT VEN VGB VIR VNM VUT WLF WSM YEM ZAF ZMB ZWE";
 
+/// What the vendor takes as a state of the USA.
+const STATES: &str = "\
+    AA AE AK AL AP AR AS AZ CA CO CT DC DE FL FM GA GU HI IA ID IL IN KS KY LA MA MD ME MH MI MN MO MP MS MT NC ND NE NH NJ NM NV NY OH \
+    OK OR PA PR PW RI SC SD TN TX UM UT VA VI VT WA WI WV WY";
+
 const BLANK: &str = "can't be blank";
 const FORMAT: &str = "invalid format";
 const CHARACTERS: &str = "contains invalid characters";
@@ -255,6 +260,9 @@ impl Check {
         match address.get("country") {
             None | Some(Value::Null) => self.add("address.country", BLANK),
             Some(country) => self.unless(is_country(country), "address.country", NOT_INCLUDED),
+        }
+        if let (Some("USA"), Some(state)) = (address.get("country").and_then(Value::as_str), address.get("state").and_then(Value::as_str)) {
+            self.unless(STATES.split_whitespace().any(|known| known == state), "address.state", NOT_INCLUDED);
         }
     }
 

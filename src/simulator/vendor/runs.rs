@@ -1,26 +1,19 @@
 //! Workflow runs: create, read, list, and the SDK token that opens their capture. How they end is in `outcome`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 use jiff::{SignedDuration, Timestamp};
 use rand::Rng;
 use serde_json::{Value, json};
 
 use super::wire::{Request, Response};
-use super::{Timer, Vendor, rules};
+use super::{Step, Timer, Vendor, rules};
 use crate::simulator::admin::{DefaultOutcome, Overrides, RunView};
 
 const PAGE_SIZE: usize = 20;
 const MANUAL_TOKEN_MINUTES: i64 = 90;
-
-/// Where the person is in the capture.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Step {
-    Consent,
-    Document,
-    Selfie,
-    Submitted,
-}
+/// Of one run; beyond these the oldest open nothing any more.
+const MAX_MANUAL_TOKENS: usize = 100;
 
 /// A workflow run. No Debug: it holds the SDK token.
 pub struct Run {
@@ -30,6 +23,8 @@ pub struct Run {
     pub(super) workflow_id: String,
     pub(super) tags: Vec<String>,
     pub(super) customer_user_id: Option<String>,
+    /// Fed to the workflow; the vendor never tells it again.
+    pub(super) custom_data: Value,
     pub(super) link: Value,
     pub(super) link_id: String,
     pub(super) status: String,
@@ -37,6 +32,8 @@ pub struct Run {
     pub(super) reasons: Vec<String>,
     pub(super) error: Option<(String, String)>,
     pub(super) sdk_token: String,
+    /// Those that were asked for since, with their end; oldest first.
+    pub(super) manual_tokens: VecDeque<(String, Timestamp)>,
     pub(super) created_at: Timestamp,
     pub(super) updated_at: Timestamp,
     pub(super) completed_at: Option<Timestamp>,
@@ -44,22 +41,6 @@ pub struct Run {
     pub(super) plan: DefaultOutcome,
     pub(super) shown: Overrides,
     pub(super) timer: Option<(Timestamp, Timer)>,
-}
-
-/// What the capture page may know of the run its token opens.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Capture {
-    Unknown,
-    Expired {
-        redirect: Option<String>,
-    },
-    /// The run ended, or waits for nobody.
-    Closed,
-    Open {
-        run: String,
-        step: Step,
-        completed_redirect: Option<String>,
-    },
 }
 
 impl Run {
@@ -91,16 +72,14 @@ impl Run {
             applicant_id: self.applicant_id.clone(),
             workflow_id: self.workflow_id.clone(),
             tags: self.tags.clone(),
+            customer_user_id: self.customer_user_id.clone(),
+            custom_data: self.custom_data.clone(),
             status: self.status.clone(),
             created_at: rules::second(self.created_at),
             completed_at: self.completed_at.map(rules::second),
             sdk_token: self.sdk_token.clone(),
             capture_url: format!("{base}/l/{}", self.link_id),
         }
-    }
-
-    fn redirect(&self, name: &str) -> Option<String> {
-        self.link[name].as_str().map(str::to_owned)
     }
 }
 
@@ -144,6 +123,7 @@ impl Vendor {
             applicant_id: applicant_id.clone(),
             workflow_id,
             tags: tags.clone(),
+            custom_data: input.get("custom_data").cloned().unwrap_or(Value::Null),
             customer_user_id: input.get("customer_user_id").and_then(Value::as_str).map(str::to_owned),
             link,
             link_id: link_id.clone(),
@@ -152,6 +132,7 @@ impl Vendor {
             reasons: Vec::new(),
             error: None,
             sdk_token: sdk_token.clone(),
+            manual_tokens: VecDeque::new(),
             created_at: now,
             updated_at: now,
             completed_at: None,
@@ -235,7 +216,7 @@ impl Vendor {
         Response::json(200, &Value::Array(shown))
     }
 
-    /// The older kind of token, for an applicant.
+    /// The older kind of token, for an applicant. It opens the capture of the newest run that waits for them now.
     pub(super) fn create_sdk_token(&mut self, now: Timestamp, account: &str, request: &Request) -> Response {
         let input = match rules::object(&request.body) {
             Ok(input) => input,
@@ -247,7 +228,21 @@ impl Vendor {
         if self.applicant(account, id).is_none() {
             return Response::not_found("Applicant", id);
         }
-        let token = self.jwt(now, SignedDuration::from_mins(MANUAL_TOKEN_MINUTES), &json!({"app": account, "applicant_id": id}));
+        for field in ["referrer", "application_id", "cross_device_url"] {
+            if input.get(field).is_some_and(|value| !value.is_null() && value.as_str().is_none_or(str::is_empty)) {
+                return Response::invalid(json!({field: ["invalid format"]}));
+            }
+        }
+        let lifetime = SignedDuration::from_mins(MANUAL_TOKEN_MINUTES);
+        let token = self.jwt(now, lifetime, &json!({"app": account, "applicant_id": id}));
+        let mut runs = self.accounts.get(account).and_then(|owner| owner.by_applicant.get(id)).into_iter().flatten().rev();
+        let waits = |n: &&u64| self.runs.get(n).is_some_and(|run| run.status == "awaiting_input");
+        if let Some((number, run)) = runs.find(waits).copied().and_then(|n| Some((n, self.runs.get_mut(&n)?))) {
+            run.manual_tokens.push_back((token.clone(), now.saturating_add(lifetime).unwrap_or(Timestamp::MAX)));
+            let forgotten = if run.manual_tokens.len() > MAX_MANUAL_TOKENS { run.manual_tokens.pop_front() } else { None };
+            forgotten.map(|(token, _)| self.sdk_tokens.remove(&token));
+            self.sdk_tokens.insert(token.clone(), number);
+        }
         Response::json(200, &json!({ "token": token })).about_applicant(id)
     }
 
@@ -256,39 +251,6 @@ impl Vendor {
         let base = &self.settings.public_url;
         let found = self.runs.values().rev().filter(|run| tag.is_none_or(|tag| run.tags.iter().any(|t| t == tag)));
         found.take(limit).map(|run| run.view(base)).collect()
-    }
-
-    /// What the capture page finds behind a token.
-    pub fn capture(&self, now: Timestamp, token: &str) -> Capture {
-        let Some(run) = self.sdk_tokens.get(token).and_then(|n| self.runs.get(n)) else { return Capture::Unknown };
-        let link_ends = run.link["expires_at"].as_str().and_then(|t| t.parse::<Timestamp>().ok());
-        let token_ends = run.created_at.saturating_add(self.settings.sdk_token_lifetime).unwrap_or(Timestamp::MAX);
-        if run.step == Step::Submitted || run.status == "awaiting_input" {
-            if run.step != Step::Submitted && (now >= token_ends || link_ends.is_some_and(|at| now >= at)) {
-                return Capture::Expired { redirect: run.redirect("expired_redirect_url") };
-            }
-            return Capture::Open { run: run.id.clone(), step: run.step, completed_redirect: run.redirect("completed_redirect_url") };
-        }
-        Capture::Closed
-    }
-
-    /// The token behind a hosted link.
-    pub fn link_token(&self, link: &str) -> Option<&str> {
-        self.link_ids.get(link).and_then(|n| self.runs.get(n)).map(|run| run.sdk_token.as_str())
-    }
-
-    /// The person has done this step; another than the current one changes nothing.
-    pub fn step_done(&mut self, now: Timestamp, token: &str, done: Step) {
-        let Capture::Open { step, .. } = self.capture(now, token) else { return };
-        let Some(&number) = self.sdk_tokens.get(token).filter(|_| step == done) else { return };
-        let next = match step {
-            Step::Consent => Step::Document,
-            Step::Document => Step::Selfie,
-            Step::Selfie | Step::Submitted => return self.capture_finished(now, number),
-        };
-        if let Some(run) = self.runs.get_mut(&number) {
-            run.step = next;
-        }
     }
 
     pub(super) fn set_timer(&mut self, number: u64, timer: Option<(Timestamp, Timer)>) {
@@ -303,7 +265,9 @@ impl Vendor {
         self.set_timer(number, None);
         let Some(run) = self.runs.remove(&number) else { return };
         self.run_ids.remove(&run.id);
-        self.sdk_tokens.remove(&run.sdk_token);
+        for token in run.manual_tokens.iter().map(|(token, _)| token).chain([&run.sdk_token]) {
+            self.sdk_tokens.remove(token);
+        }
         self.link_ids.remove(&run.link_id);
         let Some(owner) = self.accounts.get_mut(&run.account) else { return };
         owner.runs.remove(&(run.completed_at, number));
