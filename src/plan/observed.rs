@@ -36,7 +36,7 @@ pub struct Observed {
     pub provider: Provider,
     /// Names the object at the vendor.
     pub key: Key,
-    /// An older object of this namespace with the same idempotency key.
+    /// Another object of this namespace that had the same idempotency key first.
     pub key_held_by: Option<String>,
     /// Never used before; names the next intent.
     pub nonce: String,
