@@ -16,12 +16,12 @@ fn generated_files_are_current() {
     }
 }
 
-/// The commands of the README that are marked to be run.
-fn commands() -> Vec<String> {
+/// The commands of the README that are marked by this word to be run.
+pub fn commands(mark: &str) -> Vec<String> {
     let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
-    let mut blocks = readme.split("<!-- commands -->\n```console\n").skip(1);
+    let start = format!("<!-- {mark} -->\n```console\n");
     let mut commands = vec![];
-    for block in blocks.by_ref() {
+    for block in readme.split(start.as_str()).skip(1) {
         let (block, _) = block.split_once("```").unwrap();
         commands.extend(block.lines().filter_map(|line| line.strip_prefix("$ ")).map(str::to_owned));
     }
@@ -35,7 +35,7 @@ async fn the_readmes_commands_take_a_person_from_yaml_to_verdict() {
     scene.deliver_to(&stage.operator).await;
     let kubectl = stage.control_plane.program(onfido_operator::dev::Program::Kubectl).await.unwrap();
     let path = format!("{}:{}", kubectl.parent().unwrap().display(), std::env::var("PATH").unwrap_or_default());
-    let commands = commands();
+    let commands = commands("commands");
     assert!(commands.len() >= 6, "{commands:?}");
     let mut answers = vec![];
     for command in &commands {

@@ -140,10 +140,12 @@ impl Controllers {
             Config::default().concurrency(VERIFICATIONS_AT_ONCE),
         );
 
+        // What is waited for holds a lock, against which the next listing would run: it must be let go at once.
+        let known = async move { drop(providers_known.wait_for(|known| *known).await) };
         let verifications = async {
             // Otherwise every verification would first be told that its provider does not exist.
             tokio::select! {
-                _ = providers_known.wait_for(|known| *known) => verifications.for_each(|_| future::ready(())).await,
+                () = known => verifications.for_each(|_| future::ready(())).await,
                 () = stop.cancelled() => {}
             }
         };

@@ -7,7 +7,10 @@ use std::{
 };
 
 use k8s_openapi::{api::apps::v1::Deployment, apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition};
-use kube::Api;
+use kube::{
+    Api,
+    api::{Patch, PatchParams},
+};
 use onfido_operator::{
     api::{ConditionType as C, IdentityVerification},
     dev::ADMIN,
@@ -104,6 +107,22 @@ async fn all_ended_well(release: &Release, so_many: usize) {
     }
 }
 
+/// The API server ends every watch then, and what is there has to be listed anew.
+async fn a_change_of_the_definitions_disturbs_nobody(release: &Release, scene: &Scene) {
+    let crds = Api::<CustomResourceDefinition>::all(release.control_plane.client(ADMIN).unwrap());
+    for kind in ["onfidoproviders", "identityverifications"] {
+        let path = "/spec/versions/0/schema/openAPIV3Schema/description";
+        let patch = serde_json::from_value(json!([{ "op": "replace", "path": path, "value": "Another." }])).unwrap();
+        let name = format!("{kind}.onfido-operator.dev");
+        crds.patch(&name, &PatchParams::default(), &Patch::<()>::Json(patch)).await.unwrap();
+        release.kubelet.until_logged(&format!(r#""kind":"{kind}""#)).await;
+    }
+    for (suspend, ready) in [(true, ("False", "Suspended")), (false, ("True", "Succeeded"))] {
+        scene.patch_provider(json!({ "suspend": suspend }), ready).await;
+    }
+    scene.awaiting("meanwhile", json!({})).await;
+}
+
 #[tokio::test]
 async fn an_upgrade_a_rollback_and_an_uninstall_lose_no_verification() {
     let mut release = Release::prepare("onfido-operator", "operators").await;
@@ -143,6 +162,8 @@ async fn an_upgrade_a_rollback_and_an_uninstall_lose_no_verification() {
     let left = scene.verifications().get("in-flight").await.unwrap();
     assert_eq!(left.status, verdict_in_flight.status);
     assert_eq!(scene.ledger(Operation::CreateWorkflowRun).await.len(), 5);
+    // Last, for helm would refuse to overwrite what somebody else wrote.
+    a_change_of_the_definitions_disturbs_nobody(&release, &scene).await;
 }
 
 #[tokio::test]
@@ -166,4 +187,26 @@ async fn a_release_for_some_namespaces_serves_these_with_roles_alone() {
     }
     assert!(third.providers().get("onfido").await.unwrap().status.is_none_or(|status| status.observed_generation.is_none()));
     assert_eq!(third.simulator.ledger(Some(&third.account), None).await.unwrap().len(), 0);
+}
+
+#[tokio::test]
+async fn the_readmes_commands_install_it() {
+    let mut release = Release::prepare("onfido-operator", "onfido-operator").await;
+    let commands = crate::readme::commands("helm");
+    let mut said = vec![];
+    for command in &commands {
+        let args: Vec<&str> = command.split(' ').skip(1).collect();
+        // The README's own values, and what this machine needs.
+        said.push(match args[0] {
+            "install" => {
+                let values = release.values().await;
+                release.helm(&[&args[..], &["--timeout", "60s", "-f", "-"]].concat(), &values).await
+            }
+            _ => release.helm(&args, &json!(null)).await,
+        });
+    }
+    let [installed, notes] = &said[..] else { panic!("{commands:?}") };
+    assert!(installed.contains("STATUS: deployed"), "{installed}");
+    assert!(notes.contains("https://verify.example.com/webhooks/identity/onfido"), "{notes}");
+    release.endpoint().await;
 }

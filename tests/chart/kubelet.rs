@@ -108,6 +108,16 @@ impl Kubelet {
         self.records()
     }
 
+    /// Waits until a Pod's log holds these words.
+    pub async fn until_logged(&self, words: &str) {
+        let waiting = async {
+            while !self.logs().contains(words) {
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("no Pod says {words}"));
+    }
+
     /// The logs of all Pods, for a failing test.
     pub fn logs(&self) -> String {
         let logs =

@@ -52,18 +52,24 @@ impl Release {
         said.unwrap_or_else(|error| panic!("helm {args:?}: {error}\n{}", self.kubelet.logs()))
     }
 
-    /// `helm install` or `upgrade` of a chart, until all of it is ready: with the simulator as the vendor, and with a Pod at ports of its
-    /// own, for old and new Pods share this machine's.
+    /// `helm install` or `upgrade` of a chart, until all of it is ready.
     pub async fn put(&mut self, verb: &str, chart: &Path, changes: Value) {
+        let mut values = self.values().await;
+        merge(&mut values, json!({ "webhook": { "publicURL": "https://verify.example.com" } }));
+        merge(&mut values, changes);
+        self.helm(&[&[verb, self.name, chart.to_str().unwrap()], WAIT, &["-f", "-"]].concat(), &values).await;
+    }
+
+    /// What this machine needs: the simulator as the vendor, and ports of the Pod's own, for old and new Pods share the machine's.
+    pub async fn values(&mut self) -> Value {
         let [webhook, health] = [Port::lease().unwrap(), Port::lease().unwrap()];
-        let mut values = json!({
+        let values = json!({
             "onfidoEndpoints": { "EU": simulator().await.base() },
-            "webhook": { "port": webhook.number(), "publicURL": "https://verify.example.com" },
+            "webhook": { "port": webhook.number() },
             "health": { "port": health.number() },
         });
-        merge(&mut values, changes);
         self.ports.push([webhook, health]);
-        self.helm(&[&[verb, self.name, chart.to_str().unwrap()], WAIT, &["-f", "-"]].concat(), &values).await;
+        values
     }
 
     /// `helm rollback` or `uninstall`, until it is done.

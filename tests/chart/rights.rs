@@ -1,6 +1,6 @@
 //! The operator's rights, as the chart grants them and the API server holds them against the Pod's account: none is refused, none is idle.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use k8s_openapi::api::{
     core::v1::Secret,
@@ -123,6 +123,14 @@ async fn lives(release: &Release, scene: &Scene) {
     scene.until_event("refused", "Refused").await;
     scene.patch("refused", json!({ "attributes": [{ "name": "shoe_size", "value": "44" }] })).await;
     scene.until_condition("refused", C::Accepted, "False", "AttributeNotMapped").await;
+    // The second refusal is added to the first one's Event.
+    let counted = async {
+        while scene.events("refused", "Refused").await < 2 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    // If it never is, the table says why.
+    let _ = tokio::time::timeout(Duration::from_secs(10), counted).await;
 }
 
 /// Compares what was granted with what was asked since the mark; shows the table.
