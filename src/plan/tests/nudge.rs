@@ -27,10 +27,10 @@ fn an_open_run_is_looked_at_now_and_once() {
     check(vec![
         Row("now, not in an hour", o.clone(), 10, look),
         Row(
-            "suspended, nobody is called",
+            "suspended, nobody is called before the token expires",
             with(o.clone(), |o| o.spec.suspend = true),
             10,
-            ["", "AwaitingInput", "Completed=False/Suspended", "", "Fields", "OnChange", ""],
+            ["", "AwaitingInput", "Completed=False/Suspended", "", "Fields", "+2937590", ""],
         ),
     ]);
     assert_eq!(answer(&with(o.clone(), |o| o.spec.suspend = true), 10), None, "nor answered");
