@@ -170,7 +170,7 @@ words! {
         WorkflowNotAllowed,
         /// The custom data cannot be sent to the vendor.
         CustomDataInvalid,
-        /// An older verification of this namespace has the same idempotencyKey.
+        /// Another verification of this namespace had the same idempotencyKey first.
         IdempotencyKeyInUse,
         // The vendor's calls.
         /// The vendor refused the request.

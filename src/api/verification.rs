@@ -104,8 +104,8 @@ pub struct IdentityVerificationSpec {
 
     /// What the run is known by at the vendor, with the namespace, instead of this object's uid: the object then finds its run again after
     /// it was restored from a backup or created again in another cluster, and starts no second one. It is verified by it if the values and
-    /// the provider's mapping are still those that were sent. Each object needs a key of its own: while an older one of the namespace has
-    /// the same, this one waits with Accepted=False, reason IdempotencyKeyInUse. No personal data. Immutable. Default: none. With a key the
+    /// the provider's mapping are still those that were sent. Each object needs a key of its own: while another one of the namespace had
+    /// the same first, this one waits with Accepted=False, reason IdempotencyKeyInUse. No personal data. Immutable. Default: none. With a key the
     /// vendor is called once more, before the first run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 128))]

@@ -51,7 +51,7 @@ pub(super) async fn verification(
             },
         },
         tag: key.tag(ATTEMPT),
-        key_held_by: if status.workflow_run_id.is_none() { older_with_its_key(ctx, object) } else { None },
+        key_held_by: if status.workflow_run_id.is_none() { holder_of_its_key(ctx, object) } else { None },
         nonce: nonce(),
         jitter: jitter(uid),
         memory: ctx.memories.verification(uid, |memory| memory.note(&status, submitted, now)),
@@ -67,18 +67,23 @@ pub(super) fn key_of(object: &IdentityVerification) -> Key {
     Key::of(uid, namespace, object.spec.idempotency_key.as_deref())
 }
 
-/// The name of an older object of this namespace with the same idempotency key: two would share a run. Objects of one second are told apart
-/// by their uids.
-fn older_with_its_key(ctx: &Ctx, object: &IdentityVerification) -> Option<String> {
+/// The name of another object of this namespace that had the same idempotency key first: two would share a run.
+fn holder_of_its_key(ctx: &Ctx, object: &IdentityVerification) -> Option<String> {
     object.spec.idempotency_key.as_ref()?;
-    let age = |of: &IdentityVerification| (of.metadata.creation_timestamp.clone().map(|created| created.0), of.metadata.uid.clone());
-    let holds = |other: &IdentityVerification| {
-        other.spec.idempotency_key == object.spec.idempotency_key
-            && other.metadata.namespace == object.metadata.namespace
-            && age(other) < age(object)
-    };
-    let found = ctx.verifications.find(|other| other.0.as_ref().is_ok_and(holds))?;
+    let found = ctx.verifications.find(|other| other.0.as_ref().is_ok_and(|other| had_its_key_first(other, object)))?;
     found.0.as_ref().ok()?.metadata.name.clone()
+}
+
+/// Whoever has begun at the vendor was first; otherwise the older one. Objects of one second are told apart by their uids.
+fn had_its_key_first(other: &IdentityVerification, object: &IdentityVerification) -> bool {
+    let same = |a: &IdentityVerification, b: &IdentityVerification| {
+        a.metadata.namespace == b.metadata.namespace && a.spec.idempotency_key == b.spec.idempotency_key
+    };
+    let order = |of: &IdentityVerification| {
+        let begun = of.status.as_ref().is_some_and(|s| s.operation.is_some() || s.applicant_id.is_some() || s.workflow_run_id.is_some());
+        (!begun, of.metadata.creation_timestamp.as_ref().map(|created| created.0), of.metadata.uid.clone())
+    };
+    same(other, object) && order(other) < order(object)
 }
 
 /// Never used before.
@@ -127,4 +132,41 @@ fn ready(provider: &OnfidoProvider) -> Result<(), String> {
         return Err("Pending".into());
     }
     if condition.status == ConditionStatus::True { Ok(()) } else { Err(condition.reason.clone()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn object(namespace: &str, uid: &str, second: u8, key: &str, status: Value) -> IdentityVerification {
+        serde_json::from_value(json!({
+            "apiVersion": "onfido-operator.dev/v1alpha1", "kind": "IdentityVerification",
+            "metadata": { "name": uid, "namespace": namespace, "uid": uid, "creationTimestamp": format!("2026-01-01T00:00:0{second}Z") },
+            "spec": { "providerRef": { "name": "onfido" }, "subject": "user-1", "idempotencyKey": key },
+            "status": status,
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_key_is_the_objects_that_had_it_first() {
+        let begun = json!({ "applicantID": "applicant-1" });
+        let old = object("shop", "b", 1, "k", json!({}));
+        let young = object("shop", "a", 2, "k", json!({}));
+        let rows = [
+            ("the older one", &old, &young, true),
+            ("not the younger", &young, &old, false),
+            ("nor the object itself", &old, &old, false),
+            ("of one second: by uid", &object("shop", "a", 1, "k", json!({})), &old, true),
+            ("of one second: the one that has begun", &object("shop", "z", 1, "k", begun.clone()), &old, true),
+            ("a younger one that has begun", &object("shop", "z", 9, "k", begun.clone()), &old, true),
+            ("not once this one has begun", &old, &object("shop", "z", 9, "k", begun), false),
+            ("another key", &object("shop", "a", 0, "other", json!({})), &old, false),
+            ("another namespace", &object("shop-2", "a", 0, "k", json!({})), &old, false),
+        ];
+        for (name, other, object, expected) in rows {
+            assert_eq!(had_its_key_first(other, object), expected, "{name}");
+        }
+    }
 }

@@ -151,7 +151,7 @@ impl Failure {
                 R::IdempotencyKeyInUse,
                 Retry::Slowly,
                 true,
-                "create a new verification with an idempotencyKey of its own, or delete the older one",
+                "create a new verification with an idempotencyKey of its own, or delete the other one",
             ),
             Self::Unauthorized => {
                 rule(C::Submitted, R::Unauthorized, Retry::Backoff, false, "put a valid API token into the provider's Secret")
@@ -241,7 +241,7 @@ impl Failure {
             Self::WorkflowNotAllowed => "the provider does not allow the workflow in spec.workflowID".into(),
             Self::CustomDataInvalid { key: None, fault } => format!("the custom data {fault}"),
             Self::CustomDataInvalid { key: Some(key), fault } => format!("the custom data's {key} {fault}"),
-            Self::IdempotencyKeyInUse { name } => format!("IdentityVerification {name} is older and has the same idempotencyKey"),
+            Self::IdempotencyKeyInUse { name } => format!("IdentityVerification {name} has the same idempotencyKey and had it first"),
             Self::Unauthorized => "the vendor refuses the API token".into(),
             Self::WrongRegion => "the account lives in another region".into(),
             Self::RequestRefused { fields } if fields.is_empty() => "the vendor refused the request".into(),

@@ -33,7 +33,7 @@ pub struct Observed {
     pub provider: Provider,
     /// The single tag of ours that a run of this attempt carries.
     pub tag: String,
-    /// An older object of this namespace with the same idempotency key.
+    /// Another object of this namespace that had the same idempotency key first.
     pub key_held_by: Option<String>,
     /// Never used before; names the next intent.
     pub nonce: String,

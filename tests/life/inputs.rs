@@ -255,9 +255,9 @@ async fn one_idempotency_key_is_one_run() {
     assert_eq!(scene.ledger(Operation::ListWorkflowRuns).await.len(), 1, "it looked first, young as it was");
 
     scene.verification("second", json!({ "idempotencyKey": "order-1" })).await;
-    refused(&scene, "second", "IdempotencyKeyInUse", "IdentityVerification first is older and has the same idempotencyKey").await;
+    refused(&scene, "second", "IdempotencyKeyInUse", "IdentityVerification first has the same idempotencyKey and had it first").await;
     assert_eq!(posts(&scene).await, [1, 1]);
-    // The older one goes; the next pass of the other finds its run.
+    // The other one goes; the next pass of the other finds its run.
     scene.verifications().delete("first", &Default::default()).await.unwrap();
     scene.patch("second", json!({ "tags": ["again"] })).await;
     let object = ready(&scene, "second").await;

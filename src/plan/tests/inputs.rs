@@ -296,16 +296,19 @@ fn an_object_with_an_idempotency_key_looks_first_however_young() {
 }
 
 #[test]
-fn a_key_that_an_older_object_has_lets_nothing_begin() {
+fn a_key_that_another_object_had_first_lets_nothing_begin() {
     check(vec![refusal(
-        "it waits until the older one is gone",
+        "it waits until the other one is gone",
         with(keyed(), |o| o.key_held_by = Some("user-0".into())),
         "Accepted=False/IdempotencyKeyInUse Ready=False/IdempotencyKeyInUse",
         "+300",
         "Refused",
     )]);
     let told = message(&with(keyed(), |o| o.key_held_by = Some("user-0".into())), ConditionType::Accepted);
-    assert!(told.contains("IdentityVerification user-0 is older") && !told.contains("order-1"), "{told}");
+    assert!(
+        told.contains("IdentityVerification user-0 has the same idempotencyKey and had it first") && !told.contains("order-1"),
+        "{told}"
+    );
 }
 
 /// The verdict over a run with these tags that a restored object adopts, when it is approved.
