@@ -220,7 +220,8 @@ async fn every_field_of_an_applicant_can_be_sent() {
 #[tokio::test]
 async fn an_address_that_cannot_be_sent_is_named_and_heals() {
     let scene = scene("address", mapping()).await;
-    let cases: [(&str, &[(&str, Option<&str>)], &str, &str); 4] = [
+    type Changes = &'static [(&'static str, Option<&'static str>)];
+    let cases: [(&str, Changes, &str, &str); 4] = [
         ("no-zip", &[("zip", None)], "AttributeMissing", "attribute zip is required and not given"),
         ("no-country", &[("country", None)], "AttributeMissing", "attribute country is required and not given"),
         ("state", &[("state", Some("Canary"))], "AttributeInvalid", "attribute state is not the two-letter code"),
