@@ -19,7 +19,7 @@ async fn an_unknown_workflow_is_named_and_its_applicant_used_again() {
     scene.provider(json!({ "workflowID": "00000000-1111-4222-8333-444444444444" })).await;
     scene.verification("person", json!({})).await;
     let refused = scene.until_condition("person", C::Submitted, "False", "RequestRefused").await;
-    names(&message(&refused, C::Submitted), &["workflow_id", "spec.workflowID must be an active workflow of this account"]);
+    names(&message(&refused, C::Submitted), &["workflow_id", "must be an active one of this account"]);
     let applicant = refused.status.unwrap().applicant_id.expect("the applicant stays on record");
     assert_eq!(posts(&scene).await, [1, 1]);
     patch_provider(&scene, json!({ "workflowID": WORKFLOW })).await;
