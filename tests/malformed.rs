@@ -142,7 +142,7 @@ const OURS: &str = "onfido-operator.dev";
 const BOTH: [&str; 2] = ["onfidoproviders", "identityverifications"];
 const STATUSES: [&str; 2] = ["onfidoproviders/status", "identityverifications/status"];
 /// What lacks where nothing is granted.
-const NOTHING: [&str; 9] = [
+const NOTHING: [&str; 12] = [
     "list on onfidoproviders.onfido-operator.dev",
     "list on identityverifications.onfido-operator.dev",
     "watch on onfidoproviders.onfido-operator.dev",
@@ -152,13 +152,17 @@ const NOTHING: [&str; 9] = [
     "get on secrets",
     "create on secrets",
     "patch on secrets",
+    "create on events.events.k8s.io",
+    "patch on events.events.k8s.io",
+    "get on namespaces",
 ];
 
 /// What it takes to work in a namespace, but for these verbs on Secrets.
 fn rules_without(verbs: &[&str]) -> Value {
     let left: Vec<&str> = ["get", "create", "patch"].into_iter().filter(|verb| !verbs.contains(verb)).collect();
     let secrets = (!left.is_empty()).then(|| rule("", &left, &["secrets"]));
-    [rule(OURS, &["list", "watch"], &BOTH), rule(OURS, &["patch"], &STATUSES)].into_iter().chain(secrets).collect()
+    let besides = [rule("events.k8s.io", &["create", "patch"], &["events"]), rule("", &["get"], &["namespaces"])];
+    [rule(OURS, &["list", "watch"], &BOTH), rule(OURS, &["patch"], &STATUSES)].into_iter().chain(besides).chain(secrets).collect()
 }
 
 /// Gives the tenant these rules and takes every other, in this namespace or in all of them.
@@ -229,7 +233,7 @@ async fn rights(control_plane: &ControlPlane) {
     may(json!([rule(OURS, &["list", "watch"], &BOTH), rule(OURS, &["patch"], &STATUSES[..1])])).await;
     lacks(&operator, None, &NOTHING[5..]).await;
     may(rules_without(&["get", "create", "patch"])).await;
-    lacks(&operator, None, &NOTHING[6..]).await;
+    lacks(&operator, None, &NOTHING[6..9]).await;
     may(rules_without(&["create"])).await;
     lacks(&operator, None, &["create on secrets"]).await;
     may(rules_without(&[])).await;

@@ -87,7 +87,7 @@ pub struct IdentityVerificationStatus {
     /// When the operator saw that the person had finished capturing (submittedAttempt).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub submitted_at: Option<Time>,
-    /// When the operator saw the final outcome, or gave the verification up.
+    /// When the final outcome was reached: as the vendor says, but no later than the operator saw it. Or when the verification was given up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completed_at: Option<Time>,
     /// Until when Verified stays True by itself; then it becomes False, reason Expired. Only while Verified is True, and where the provider
@@ -313,9 +313,9 @@ pub struct Basis {
     /// How long a verdict is valid; for good if there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validity: Option<Duration>,
-    /// The tag by which the run says what was sent for it, with spec.idempotencyKey only: by it a restored object knows its run.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 64))]
+    /// The tag by which the run says what was sent for it, with spec.idempotencyKey only: by it a restored object knows its run. Known in
+    /// the pass that has read the values, and never recorded: who can read the object knows all that is in it but these.
+    #[serde(skip)]
     pub sent_tag: Option<String>,
     /// The mapping, with a keyed digest of each value that was sent.
     #[schemars(length(max = 32))]

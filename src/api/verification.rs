@@ -112,8 +112,9 @@ pub struct IdentityVerificationSpec {
     /// What the run is known by at the vendor, with the namespace, instead of this object's uid: the object then finds its run again after
     /// it was restored from a backup or created again in another cluster, and starts no second one. It is verified by it if the values and
     /// the provider's mapping are still those that were sent. Each object needs a key of its own: while another one of the namespace had
-    /// the same first, this one waits with Accepted=False, reason IdempotencyKeyInUse. No personal data. Immutable. Default: none. With a key the
-    /// vendor is called once more, before the first run.
+    /// the same first, this one waits with Accepted=False, reason IdempotencyKeyInUse. Who creates an object again gets the run of the
+    /// attempt it asks for, also of one that was cancelled. No personal data. Immutable. Default: none. With a key the first run begins some
+    /// seconds later, and the vendor is called once more before it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 128))]
     pub idempotency_key: Option<String>,

@@ -55,6 +55,8 @@ pub struct Ctx {
     pub(super) recorder: Recorder,
     /// Passes run here: neither a panic nor a shutdown of a controller cuts a paid call off from its record.
     pub(super) passes: TaskTracker,
+    /// Whether the store of verifications holds everything that exists.
+    pub(super) all_known: tokio::sync::watch::Receiver<bool>,
     nudge: tokio::sync::mpsc::Sender<()>,
 }
 
@@ -64,6 +66,7 @@ impl Ctx {
         settings: Settings,
         providers: Store<Stored<OnfidoProvider>>,
         verifications: Store<Stored<IdentityVerification>>,
+        all_known: tokio::sync::watch::Receiver<bool>,
         nudge: tokio::sync::mpsc::Sender<()>,
     ) -> Result<Self, Trouble> {
         let timing = SecretTiming { fresh: settings.timing.secret_ttl, ..SecretTiming::default() };
@@ -80,6 +83,7 @@ impl Ctx {
             settings,
             providers,
             verifications,
+            all_known,
             nudge,
         })
     }

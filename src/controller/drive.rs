@@ -56,7 +56,7 @@ pub(super) async fn verification(ctx: &Ctx, mut object: IdentityVerification, pr
         }
         // Something is to be done for a settled object, of which only a part is kept. (`get` is not among the rights.)
         let only = ListParams::default().fields(&format!("metadata.name={}", object.metadata.name.as_deref().unwrap_or_default()));
-        let found = api.list(&only).await.map_err(Trouble::kube("read the verification"))?;
+        let found = api.list(&only).await.map_err(Trouble::kube("read the verification (list)"))?;
         let Some(whole) = found.items.into_iter().find(|whole| whole.metadata.uid.as_deref() == Some(&uid)) else {
             return Ok(End::Planned(Wake::OnChange)); // gone
         };

@@ -64,8 +64,9 @@ impl Controllers {
         let (verifications_read, verifications) = reflector::store();
         // One pending nudge is enough: it wakes every provider.
         let (nudge, nudges) = mpsc::channel(1);
-        let ctx = Arc::new(Ctx::new(client, settings, providers_read, verifications_read, nudge)?);
-        Ok(Self { verifications, providers, filled: [(); 2].map(|()| tokio::sync::watch::Sender::new(false)), nudges, ctx })
+        let filled = [(); 2].map(|()| tokio::sync::watch::Sender::new(false));
+        let ctx = Arc::new(Ctx::new(client, settings, providers_read, verifications_read, filled[1].subscribe(), nudge)?);
+        Ok(Self { verifications, providers, filled, nudges, ctx })
     }
 
     /// The verifications as watched.

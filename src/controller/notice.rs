@@ -28,7 +28,7 @@ pub(super) async fn publish(ctx: &Ctx, object: &IdentityVerification, notices: &
             secondary: None,
         };
         if let Err(error) = ctx.recorder.publish(&event, &object.object_ref(&())).await {
-            let trouble = super::Trouble::Kube { doing: "publish an event", source: error };
+            let trouble = super::Trouble::Kube { doing: "publish an event (create and patch on events.events.k8s.io)", source: error };
             tracing::warn!(%trouble, reason = notice.kind.as_str());
         }
     }

@@ -1,5 +1,7 @@
 //! Gathers what is recorded into what one pass may know.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use kube::{
     Api,
@@ -23,6 +25,9 @@ pub(super) fn provider_of(ctx: &Ctx, object: &IdentityVerification) -> Option<On
     let found = ctx.providers.get(&ObjectRef::new(&reference.name).within(namespace))?;
     found.0.as_ref().ok().cloned()
 }
+
+/// Two objects of one second are told apart by their uids, so both must be known before either begins; their watch may lag.
+const SAME_SECOND: Duration = Duration::from_secs(3);
 
 /// What one pass over a verification may know when it begins.
 pub(super) async fn verification(
@@ -54,6 +59,7 @@ pub(super) async fn verification(
         },
         key: key_of(object),
         key_held_by: if status.workflow_run_id.is_none() { holder_of_its_key(ctx, object) } else { None },
+        key_settled: key_settled(ctx, object, now),
         nonce: nonce(),
         jitter: jitter(uid),
         memory: ctx.memories.verification(uid, |memory| memory.note(&status, submitted.then_some(attempt), now)),
@@ -76,14 +82,24 @@ fn holder_of_its_key(ctx: &Ctx, object: &IdentityVerification) -> Option<String>
     found.0.as_ref().ok()?.metadata.name.clone()
 }
 
+/// Whether nobody else can turn up any more who had the object's idempotency key first.
+fn key_settled(ctx: &Ctx, object: &IdentityVerification, now: Timestamp) -> bool {
+    let created = object.metadata.creation_timestamp.as_ref().map_or(now, |created| created.0);
+    let old = Duration::try_from(now.duration_since(created)).is_ok_and(|age| age >= SAME_SECOND);
+    object.spec.idempotency_key.is_none() || has_begun(object) || (old && *ctx.all_known.borrow())
+}
+
+fn has_begun(object: &IdentityVerification) -> bool {
+    object.status.as_ref().is_some_and(|s| s.operation.is_some() || s.applicant_id.is_some() || s.workflow_run_id.is_some())
+}
+
 /// Whoever has begun at the vendor was first; otherwise the older one. Objects of one second are told apart by their uids.
 fn had_its_key_first(other: &IdentityVerification, object: &IdentityVerification) -> bool {
     let same = |a: &IdentityVerification, b: &IdentityVerification| {
         a.metadata.namespace == b.metadata.namespace && a.spec.idempotency_key == b.spec.idempotency_key
     };
     let order = |of: &IdentityVerification| {
-        let begun = of.status.as_ref().is_some_and(|s| s.operation.is_some() || s.applicant_id.is_some() || s.workflow_run_id.is_some());
-        (!begun, of.metadata.creation_timestamp.as_ref().map(|created| created.0), of.metadata.uid.clone())
+        (!has_begun(of), of.metadata.creation_timestamp.as_ref().map(|created| created.0), of.metadata.uid.clone())
     };
     same(other, object) && order(other) < order(object)
 }
@@ -122,7 +138,7 @@ async fn selected(
     let namespace = namespaces
         .get_metadata(object.metadata.namespace.as_deref().unwrap_or_default())
         .await
-        .map_err(Trouble::kube("read the namespace's labels"))?;
+        .map_err(Trouble::kube("read the namespace's labels (get on namespaces)"))?;
     Ok(selector.matches(&namespace.metadata.labels.unwrap_or_default()))
 }
 

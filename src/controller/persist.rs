@@ -47,7 +47,7 @@ where
         Ok(written) => Ok(Persisted::Written(written.resource_version().unwrap_or_default())),
         Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => Ok(Persisted::Stale),
         Err(kube::Error::Api(status)) if crate::fence::failed(&status) => Ok(Persisted::Stale),
-        Err(source) => Err(Trouble::Kube { doing: "write the status", source }),
+        Err(source) => Err(Trouble::Kube { doing: "write the status (patch)", source }),
     }
 }
 

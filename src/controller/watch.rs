@@ -104,7 +104,7 @@ pub(super) fn is_reduced(object: &IdentityVerification) -> bool {
     let Some(status) = &object.status else { return false };
     let acknowledged = status.observed_generation == object.metadata.generation;
     let asked = api::asked(object.metadata.annotations.as_ref()).is_some_and(|token| status.reconciled.as_deref() != Some(token));
-    let another = status.attempt.is_some_and(|attempt| attempt < object.spec.attempt);
+    let another = !object.spec.cancelled && status.attempt.is_some_and(|attempt| attempt < object.spec.attempt);
     let idle = !status.is_rung() && !asked && !another;
     status.phase.is_final() && acknowledged && idle && object.metadata.deletion_timestamp.is_none()
 }
@@ -148,9 +148,8 @@ fn events<K: Kept>(api: Api<Stored<K>>, namespace: Option<String>) -> impl Strea
 /// A watch's error in a few words: its message can hold what a user wrote.
 fn said(error: &watcher::Error) -> String {
     match error {
-        watcher::Error::InitialListFailed(source) | watcher::Error::WatchStartFailed(source) | watcher::Error::WatchFailed(source) => {
-            trouble::brief(source)
-        }
+        watcher::Error::InitialListFailed(source) => format!("list: {}", trouble::brief(source)),
+        watcher::Error::WatchStartFailed(source) | watcher::Error::WatchFailed(source) => format!("watch: {}", trouble::brief(source)),
         watcher::Error::WatchError(status) => format!("the API server ended it with {} {}", status.code, status.reason),
         watcher::Error::NoResourceVersion => "the API server gave no resourceVersion".into(),
     }

@@ -229,8 +229,8 @@ fn waiting(o: &Observed, now: Timestamp, kept: VerificationPlan, refusal: &Verif
 /// The conditions that speak of an attempt are no answer to a spec that asks for another: whoever waits for the new one must not be given
 /// the old one. They stay those of the generation that asked for it.
 pub(super) fn unanswered(o: &Observed, status: &mut IdentityVerificationStatus) {
-    if status.attempt.is_none_or(|attempt| attempt >= o.spec.attempt) {
-        return;
+    if o.spec.cancelled || status.attempt.is_none_or(|attempt| attempt >= o.spec.attempt) {
+        return; // none is to come
     }
     for type_ in [Type::Submitted, Type::CaptureReady, Type::Completed] {
         let before = o.status.conditions.iter().find(|condition| condition.type_ == type_.as_str());

@@ -38,6 +38,8 @@ pub struct Observed {
     pub key: Key,
     /// Another object of this namespace that had the same idempotency key first.
     pub key_held_by: Option<String>,
+    /// Whether nobody else can turn up any more who had it first: everything is known that exists, and the object is some seconds old.
+    pub key_settled: bool,
     /// Never used before; names the next intent.
     pub nonce: String,
     /// From 0 to 1, the same for this object every time: spreads what many objects do by the clock.

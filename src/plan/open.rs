@@ -85,7 +85,8 @@ pub(super) fn outcome(o: &Observed, now: Timestamp, run: &WorkflowRun, phase: Ph
     noted(o, now, &mut plan.status, run);
     plan.status.phase = phase;
     plan.status.attributes = results;
-    plan.status.completed_at = Some(Time(now));
+    // By the vendor's clock: an old run that a restored object finds again is not valid anew.
+    plan.status.completed_at = Some(Time(run.updated_at.map_or(now, |updated| updated.min(now))));
     plan.status.standing_verdict = None; // this one takes its place
     let verified = expiry::bounded(&mut plan.status, now, verified, false);
     if verified.0 == ConditionStatus::True {

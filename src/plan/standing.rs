@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::api::{ConditionStatus, ConditionType, IdentityVerificationStatus, Phase};
+use crate::api::{ConditionType, IdentityVerificationStatus, Phase, Reason};
 
 use super::{
     Facts, Observed, Plan, VerificationPlan, Wake,
@@ -13,7 +13,8 @@ use super::{
 
 /// Looks after the verdict that stands, then decides by the rows of the attempt under way. What a call has brought goes on record first.
 pub(super) fn before(o: &Observed, now: Timestamp, rows: impl FnOnce(&Observed, Timestamp) -> VerificationPlan) -> VerificationPlan {
-    let Some(past) = past(o).filter(|_| !o.facts.has_called()) else { return rows(o, now) };
+    // Whoever gives the verification up gives up what stands, too.
+    let Some(past) = past(o).filter(|_| !o.facts.has_called() && !o.spec.cancelled) else { return rows(o, now) };
     let kept = settled::settled(&past, now);
     if let Some(effect) = kept.effect {
         return perform(o, widened(o, effect));
@@ -38,10 +39,12 @@ pub(super) fn before(o: &Observed, now: Timestamp, rows: impl FnOnce(&Observed, 
     Plan { status, wake, notices: [kept.notices, plan.notices].concat(), ..plan }
 }
 
-/// The object as if the attempt of the standing verdict were its last. A verdict that is not True hears no bell: it cannot become worse.
+/// The object as if the attempt of the standing verdict were its last. A verdict that has ended for good hears no bell: it cannot become
+/// worse. One that is False for a changed value can become True again, so it must hear that the vendor took its approval back.
 fn past(o: &Observed) -> Option<Observed> {
     let standing = o.status.standing_verdict.as_ref()?;
-    let verified = matches!(conditions::recorded(&o.status, ConditionType::Verified), Some((ConditionStatus::True, _, _)));
+    let may_stand =
+        matches!(conditions::recorded(&o.status, ConditionType::Verified), Some((_, Reason::Verified | Reason::AttributeChanged, _)));
     let status = IdentityVerificationStatus {
         attempt: Some(standing.attempt),
         phase: Phase::Approved,
@@ -52,7 +55,7 @@ fn past(o: &Observed) -> Option<Observed> {
         basis: Some(standing.basis.clone()),
         standing_verdict: None,
         operation: None,
-        notification: o.status.notification.clone().filter(|_| verified),
+        notification: o.status.notification.clone().filter(|_| may_stand),
         ..o.status.clone()
     };
     let facts = Facts { run: o.facts.older_run.clone(), ..o.facts.clone() };

@@ -13,13 +13,16 @@ use super::{
     inputs,
     open::{capture_noted, due},
     request::{Accepted, Ready, acceptable},
-    schedule::between,
+    schedule::{after, between},
     turn::{look, nothing, perform, refused, same_environment},
     verdict,
 };
 
 /// Nothing is recorded at the vendor, or only the applicant: check what is asked for, then begin.
 pub(super) fn request(o: &Observed, now: Timestamp) -> VerificationPlan {
+    if !o.key_settled {
+        return Plan { wake: Wake::At(after(now, o.timing.backoff[0])), ..nothing(o) };
+    }
     let accepted = match acceptable(o) {
         Err(failure) => return refused(o, now, &failure),
         Ok(Accepted::Unread(effect)) => return perform(o, effect),

@@ -130,6 +130,7 @@ fn fresh() -> Observed {
         provider: found(json!({})),
         key: crate::key::parse_tag(TAG).unwrap().0,
         key_held_by: None,
+        key_settled: true,
         nonce: "nonce-1".into(),
         jitter: 0.0,
         memory: Memory::default(),

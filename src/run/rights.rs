@@ -54,7 +54,13 @@ const WATCHED: &[Right] = &[
     secrets("get", ""),
     secrets("create", ""),
     secrets("patch", ""),
+    Right { verb: "create", ..EVENTS },
+    Right { verb: "patch", ..EVENTS },
+    Right { verb: "get", group: "", resource: NAMESPACES, subresource: "", name: "" },
 ];
+const EVENTS: Right = Right { verb: "", group: "events.k8s.io", resource: "events", subresource: "", name: "" };
+/// A Role can speak of its own namespace only, by name.
+const NAMESPACES: &str = "namespaces";
 /// Needed in the operator's own namespace, for the key of the digests.
 const OWN: &[Right] = &[secrets("get", DIGEST_SECRET), secrets("create", "")];
 
@@ -141,7 +147,7 @@ async fn refused(client: &Client, namespace: Option<&str>, right: &Right) -> Opt
         group: given(right.group),
         resource: given(right.resource),
         subresource: given(right.subresource),
-        name: given(right.name),
+        name: if right.resource == NAMESPACES { namespace.map(Into::into) } else { given(right.name) },
         namespace: namespace.map(Into::into),
         ..ResourceAttributes::default()
     };
@@ -192,7 +198,7 @@ mod tests {
     #[test]
     fn the_table_speaks_of_our_kinds() {
         let kinds = [OnfidoProvider::plural(&()), IdentityVerification::plural(&())];
-        for right in WATCHED.iter().filter(|right| !right.group.is_empty()) {
+        for right in WATCHED.iter().filter(|right| !["", EVENTS.group].contains(&right.group)) {
             assert!(kinds.contains(&right.resource.into()) && right.group == OnfidoProvider::group(&()), "{right:?}");
         }
     }

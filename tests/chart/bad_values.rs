@@ -23,7 +23,10 @@ async fn what_makes_no_sense_is_refused_by_name() {
         (json!({ "podLabels": { "app.kubernetes.io/version": "a" } }), &["podLabels must not set app.kubernetes.io/version"]),
         (json!({ "extraEnv": [{ "name": "POD_NAMESPACE", "value": "a" }] }), &["extraEnv must not set POD_NAMESPACE"]),
         (json!({ "extraEnv": [{ "name": "ONFIDO_OPERATOR_LOG", "value": "a" }] }), &["extraEnv must not set", "use logLevel"]),
+        (json!({ "serviceAccount": { "create": false, "name": "default" } }), &["serviceAccount.name must not be default"]),
+        (json!({ "nameOverride": "onfido", "fullnameOverride": "a--" }), &["'/fullnameOverride'", "pattern"]),
         // Alone, where a sentence says more than a pattern.
+        (json!({ "webhook": { "publicURL": "https://verify.example.com/$(POD_NAMESPACE)" } }), &["webhook.publicURL must be"]),
         (json!({ "image": { "digest": "sha256:ABC" } }), &["image.digest must be sha256: and 64", "sha256:ABC"]),
         (json!({ "image": { "digest": "a".repeat(64) } }), &["image.digest must be sha256: and 64"]),
         (json!({ "image": { "repository": "registry.example.com:5000/a:1.2" } }), &["image.repository must have neither tag nor digest"]),
@@ -64,6 +67,36 @@ async fn what_makes_no_sense_is_refused_by_name() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[tokio::test]
+async fn a_release_whose_name_no_service_can_have_is_refused() {
+    let said = template(control_plane().await, &chart(), "1a", "a", &Value::Null).await.unwrap_err();
+    assert!(said.contains("\"1a-onfido-operator\"") && said.contains("set fullnameOverride"), "{said}");
+}
+
+/// Helm takes a null for "without the default": a key that is missed there would be rendered as nothing.
+#[tokio::test]
+async fn no_value_can_be_taken_away() {
+    let plane = control_plane().await;
+    let shown = helm(plane, &["show", "values", &chart().to_string_lossy()], &Value::Null).await.unwrap();
+    let values: Value = serde_saphyr::from_str(&shown).unwrap();
+    let missing = |said: &str, path: &str, key: &str| {
+        said.lines().any(|line| line.contains(&format!("at '{path}': missing propert")) && line.contains(&format!("'{key}'")))
+    };
+    let nothing = |map: &serde_json::Map<String, Value>| -> Value { map.keys().map(|key| (key.clone(), Value::Null)).collect() };
+    let top = values.as_object().unwrap();
+    let said = template(plane, &chart(), "a", "a", &nothing(top)).await.unwrap_err();
+    let kept: Vec<_> = top.keys().filter(|key| !missing(&said, "", key)).collect();
+    assert!(kept.is_empty(), "{kept:?}: {said}");
+    for (section, map) in top.iter().filter_map(|(key, value)| Some((key, value.as_object()?))) {
+        if map.is_empty() || section == "resources" {
+            continue; // the API server's to judge
+        }
+        let said = template(plane, &chart(), "a", "a", &json!({ section.as_str(): nothing(map) })).await.unwrap_err();
+        let kept: Vec<_> = map.keys().filter(|key| *key != "nodePort" && !missing(&said, &format!("/{section}"), key)).collect();
+        assert!(kept.is_empty(), "{section}: {kept:?}: {said}");
+    }
 }
 
 #[tokio::test]

@@ -75,6 +75,7 @@ fn nothing_that_holds_them_prints_them() {
         provider: Provider::Missing,
         key: onfido_operator::key::Key::of_uid("u"),
         key_held_by: None,
+        key_settled: true,
         nonce: "n".into(),
         jitter: 0.0,
         memory: Memory::default(),

@@ -51,7 +51,7 @@ system:serviceaccount:{{ .Release.Namespace }}:{{ include "onfido-operator.servi
 {{/* How the webhook endpoint is reached from outside, or at least from within the cluster. */}}
 {{- define "onfido-operator.publicURL" -}}
 {{- if .Values.webhook.publicURL }}
-{{- .Values.webhook.publicURL | trimSuffix "/" }}
+{{- regexReplaceAll "/+$" .Values.webhook.publicURL "" }}
 {{- else if .Values.ingress.enabled }}
 {{- printf "%s://%s" (ternary "https" "http" (not (empty .Values.ingress.tlsSecretName))) .Values.ingress.host }}
 {{- else }}

@@ -40,6 +40,24 @@ fn until(o: &Observed) -> Option<i64> {
 }
 
 #[test]
+fn a_run_that_was_over_long_ago_is_not_valid_anew() {
+    let mut o = with(read(), |o| o.provider = found(json!({"validity": {"duration": "16m40s"}})));
+    o = next(&o, step(&o, 0).status);
+    o.facts.applicant = Some(Ok(applicant()));
+    o = next(&o, step(&o, 0).status);
+    (o.facts.started, o.facts.capture) = (boxed("awaiting_input"), Some(Ok("user-1-capture".into())));
+    o = next(&o, step(&o, 0).status);
+    o.facts.attributes = Some(Ok(person()));
+    for (seen, verified, ends) in [(1099, "Verified=True/Verified", Some(1100)), (99_999, "Verified=False/Expired", None)] {
+        let mut o = o.clone();
+        o.facts.run = Some(Ok(Box::new(run("approved", json!({"updated_at": t(100).to_string()})))));
+        let o = next(&o, step(&o, seen).status);
+        assert!(all_says(&o.status).contains(&verified.to_owned()), "{:?}", all_says(&o.status));
+        assert_eq!(until(&o), ends);
+    }
+}
+
+#[test]
 fn a_verdict_ends_at_its_time_and_nothing_is_polled_before() {
     let ended = "Verified=False/Expired Completed=True/OutcomeReported Ready=True/Started";
     assert_eq!(until(&valid()), Some(1100));

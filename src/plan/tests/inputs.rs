@@ -296,6 +296,13 @@ fn an_object_with_an_idempotency_key_looks_first_however_young() {
 }
 
 #[test]
+fn nothing_begins_while_another_may_turn_up_that_had_the_key_first() {
+    let plan = step(&with(keyed(), |o| o.key_settled = false), 0);
+    assert!(plan.effect.is_none() && plan.status.operation.is_none());
+    assert_eq!(plan.wake, Wake::At(t(1)));
+}
+
+#[test]
 fn a_key_that_another_object_had_first_lets_nothing_begin() {
     check(vec![refusal(
         "it waits until the other one is gone",

@@ -246,7 +246,7 @@ fn pod_values(_: &At) -> Value {
         "tolerations": [{ "key": "a", "operator": "Exists" }],
         "affinity": { "podAntiAffinity": {} },
         "priorityClassName": "system-cluster-critical",
-        "extraEnv": [{ "name": "HTTPS_PROXY", "value": "http://proxy.example.com" }, { "name": "SSL_CERT_FILE", "value": "/ca/ca.crt" }],
+        "extraEnv": [{ "name": "RUST_BACKTRACE", "value": "0" }, { "name": "SSL_CERT_FILE", "value": "/ca/ca.crt" }],
         "extraVolumes": [{ "name": "ca", "configMap": { "name": "ca" } }],
         "extraVolumeMounts": [{ "name": "ca", "mountPath": "/ca", "readOnly": true }],
     })

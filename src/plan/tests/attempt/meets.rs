@@ -69,6 +69,7 @@ fn giving_up_a_further_attempt_gives_up_the_verdict_before_it_and_nothing_follow
     let o = next(&o, plan.status);
     assert_eq!((o.status.phase, verified(&o).as_str()), (Phase::Cancelled, "False/Cancelled"));
     assert!(o.status.standing_verdict.is_none() && o.status.verified_until.is_none());
+    assert_eq!(says(&o, ConditionType::Completed).1, Some(o.generation), "who waits for its end is told");
     assert!(o.status.attributes.iter().all(|attribute| !attribute.verified));
     let condition = find_condition(&o.status.conditions, ConditionType::Verified).unwrap();
     assert_eq!(condition.status, ConditionStatus::False);

@@ -138,11 +138,24 @@ fn the_vendor_can_take_it_back_while_the_next_is_under_way() {
 }
 
 #[test]
-fn a_verdict_that_is_not_true_hears_no_bell() {
+fn a_verdict_that_waits_for_its_values_hears_that_it_is_taken_back() {
     let o = edit(under_way("processing"), edited());
-    let o = ring(next(&o, step(&o, 212).status));
+    let o = next(&o, step(&o, 212).status);
+    assert_eq!(verified(&o), "False/AttributeChanged");
+    let mut o = with(o, |o| (o.status.notification, o.facts.attributes) = (notification("d1"), Some(Ok(edited()))));
     let Some(Effect::ReadRun { run, .. }) = step(&o, 213).effect else { panic!() };
-    assert_eq!(run.as_str(), "run-2", "the old run is of no interest");
+    assert_eq!(run.as_str(), "run-1");
+    o.facts.older_run = boxed("declined");
+    o.facts.run = Some(Ok(Box::new(run_2("processing", json!({})))));
+    let o = next(&o, step(&o, 213).status);
+    assert_eq!(verified(&o), "False/Revoked");
+    // The values are put back, and it stays so.
+    let o = edit(o, person());
+    assert_eq!(verified(&next(&o, step(&o, 214).status)), "False/Revoked");
+}
+
+#[test]
+fn a_verdict_that_has_ended_hears_no_bell() {
     let declined = ring(second("declined", "processing"));
     let Some(Effect::ReadRun { run, .. }) = step(&declined, 213).effect else { panic!() };
     assert_eq!(run.as_str(), "run-2");
