@@ -5,6 +5,8 @@ mod rights;
 
 pub use options::{LogFormat, Options};
 
+use std::sync::Arc;
+
 use kube::{
     Client, Config,
     config::{KubeConfigOptions, Kubeconfig, KubeconfigError},
@@ -57,7 +59,17 @@ pub async fn run(options: Options) -> Result<(), String> {
         endpoints: options.endpoints.clone(),
         timing: Timing::default().scaled(options.time_scale),
         metrics: metrics.clone(),
+        right_gone: Arc::default(),
     };
+    tokio::spawn({
+        let (client, options, readiness, right_gone) = (client.clone(), options.clone(), readiness.clone(), settings.right_gone.clone());
+        async move {
+            loop {
+                right_gone.notified().await;
+                rights::wait(&client, &options.watch_namespaces, &options.namespace, &readiness).await;
+            }
+        }
+    });
     let controllers = Controllers::new(client.clone(), settings).map_err(one_line)?;
     let filled = readiness.clone();
     let door_keeper = Door::new(

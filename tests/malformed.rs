@@ -240,7 +240,14 @@ async fn rights(control_plane: &ControlPlane) {
     operator.ready().await; // its own namespace is one of all
     said_once(&operator);
 
-    // A right that is taken later shows where it is used.
+    // Rights that are taken later show where they are used: those of a watch when it begins anew.
+    may(json!([])).await;
+    control_plane.stop_api_server().await.unwrap();
+    control_plane.start_again().await.unwrap();
+    lacks(&operator, None, &NOTHING).await;
+    may(rules_without(&[])).await;
+    operator.ready().await;
+
     may(rules_without(&["get"])).await;
     let scene = Scene::bare(control_plane, "taken").await;
     let theirs: Api<Secret> = Api::namespaced(control_plane.client(TENANT).unwrap(), &scene.namespace);

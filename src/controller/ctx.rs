@@ -13,6 +13,7 @@ use kube::{
     },
 };
 use rand::RngExt;
+use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 
 use crate::{
@@ -40,6 +41,8 @@ pub struct Settings {
     pub timing: Timing,
     /// What is counted.
     pub metrics: Metrics,
+    /// Rung when a right that was there turns out to be gone.
+    pub right_gone: Arc<Notify>,
 }
 
 /// What the passes share.

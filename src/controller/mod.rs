@@ -102,7 +102,7 @@ impl Controllers {
         let mut providers_known = providers_filled.subscribe();
 
         let follower = ctx.clone();
-        let changed = watch::watch(&ctx.client, &ctx.settings.watch_namespaces, providers, providers_filled)
+        let changed = watch::watch(&ctx.client, &ctx.settings, providers, providers_filled)
             .inspect(move |change| follower.memories.providers.follow(change))
             .then({
                 let stored = stored.clone();
@@ -125,7 +125,7 @@ impl Controllers {
         );
 
         let follower = ctx.clone();
-        let changed = watch::watch(&ctx.client, &ctx.settings.watch_namespaces, verifications, verifications_filled)
+        let changed = watch::watch(&ctx.client, &ctx.settings, verifications, verifications_filled)
             .inspect(move |change| follower.memories.verifications.follow(change))
             .filter_map(|change: Change<Stored<IdentityVerification>>| {
                 future::ready(match change {

@@ -5,7 +5,7 @@ mod merge;
 
 pub(super) use merge::Change;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use futures::{Stream, StreamExt, future, stream};
 use k8s_openapi::NamespaceResourceScope;
@@ -21,11 +21,11 @@ use kube::{
 };
 use rand::RngExt;
 use serde::de::DeserializeOwned;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::api::{self, IdentityVerification, OnfidoProvider, RECONCILE_NOW};
 
-use super::{Stored, trouble};
+use super::{Settings, Stored, trouble};
 use merge::Merge;
 
 /// The least and the most to wait before a watch that ended is begun again. The library's own waits up to half a minute: as long would every
@@ -109,21 +109,22 @@ pub(super) fn is_reduced(object: &IdentityVerification) -> bool {
     status.phase.is_final() && acknowledged && idle && object.metadata.deletion_timestamp.is_none()
 }
 
-/// What changes among the objects of one kind in these namespaces, all of them if none is given, after it went into the store. `filled`
-/// becomes true when the store first holds everything.
+/// What changes among the objects of one kind in the namespaces that are watched, after it went into the store. `filled` becomes true when
+/// the store first holds everything.
 pub(super) fn watch<K: Kept>(
     client: &Client,
-    namespaces: &[String],
+    settings: &Settings,
     writer: Writer<Stored<K>>,
     filled: watch::Sender<bool>,
 ) -> impl Stream<Item = Change<Stored<K>>> + use<K> {
+    let namespaces = &settings.watch_namespaces;
     let scopes: Vec<Option<String>> = if namespaces.is_empty() { vec![None] } else { namespaces.iter().cloned().map(Some).collect() };
     let watches = scopes.iter().enumerate().map(|(number, namespace)| {
         let api = match namespace {
             Some(namespace) => Api::namespaced(client.clone(), namespace),
             None => Api::all(client.clone()),
         };
-        events(api, namespace.clone()).map(move |event| (number, event)).boxed()
+        events(api, namespace.clone(), settings.right_gone.clone()).map(move |event| (number, event)).boxed()
     });
     let watches = stream::select_all(watches.collect::<Vec<_>>());
     let mut merge = Merge::new(writer, scopes, filled);
@@ -131,7 +132,7 @@ pub(super) fn watch<K: Kept>(
 }
 
 /// The events of one watch. It goes on by itself, whatever happens to it.
-fn events<K: Kept>(api: Api<Stored<K>>, namespace: Option<String>) -> impl Stream<Item = Event<Stored<K>>> {
+fn events<K: Kept>(api: Api<Stored<K>>, namespace: Option<String>, right_gone: Arc<Notify>) -> impl Stream<Item = Event<Stored<K>>> {
     let reduce = |object: &mut Stored<K>| {
         if let DeserializeGuard(Ok(object)) = object {
             object.reduce();
@@ -139,10 +140,24 @@ fn events<K: Kept>(api: Api<Stored<K>>, namespace: Option<String>) -> impl Strea
     };
     watcher::watcher(api, watcher::Config::default()).backoff(ResetTimerBackoff::new(Pace::default(), STEADY)).modify(reduce).filter_map(
         move |event| {
-            let told = |error: &watcher::Error| tracing::warn!(kind = %K::plural(&()), namespace, trouble = said(error), "watching again");
+            let told = |error: &watcher::Error| {
+                tracing::warn!(kind = %K::plural(&()), namespace, trouble = said(error), "watching again");
+                if is_forbidden(error) {
+                    right_gone.notify_one();
+                }
+            };
             future::ready(event.inspect_err(told).ok())
         },
     )
+}
+
+fn is_forbidden(error: &watcher::Error) -> bool {
+    use watcher::Error as E;
+    match error {
+        E::InitialListFailed(kube::Error::Api(status)) | E::WatchStartFailed(kube::Error::Api(status)) => status.code == 403,
+        E::WatchError(status) => status.code == 403,
+        _ => false,
+    }
 }
 
 /// A watch's error in a few words: its message can hold what a user wrote.

@@ -1,5 +1,5 @@
-//! What the operator must find in the cluster before it begins: both kinds and its rights. Names what lacks, and waits for it. Takes no
-//! right for granted because it was there once: whoever uses it finds out.
+//! What the operator must find in the cluster before it begins: both kinds and its rights. Names what lacks, and waits for it; again
+//! when a watch finds that its right is gone.
 
 use std::{collections::BTreeSet, time::Duration};
 
