@@ -105,7 +105,7 @@ fn sets() -> Vec<Set> {
             |_| json!({ "image": { "tag": "1.2", "digest": format!("sha256:{}", "0a".repeat(32)) } }),
             |_, objects| {
                 let image = objects.container()["image"].as_str().unwrap();
-                assert!(image.starts_with("ghcr.io/onfido-operator/onfido-operator:1.2@sha256:0a0a"), "{image}");
+                assert!(image.starts_with("registry.example.com/onfido-operator:1.2@sha256:0a0a"), "{image}");
             },
         ),
         (
@@ -184,7 +184,7 @@ fn defaults(at: &At, objects: &Objects) {
         ]
     );
     let [pod, container] = [&objects.pod()["spec"], objects.container()];
-    assert_eq!(container["image"], format!("ghcr.io/onfido-operator/onfido-operator:{}", env!("CARGO_PKG_VERSION")));
+    assert_eq!(container["image"], format!("registry.example.com/onfido-operator:{}", env!("CARGO_PKG_VERSION")));
     assert_eq!([&pod["terminationGracePeriodSeconds"], &pod["automountServiceAccountToken"]], [&json!(60), &json!(true)]);
     assert_eq!(pod["securityContext"], json!({ "runAsNonRoot": true, "seccompProfile": { "type": "RuntimeDefault" } }));
     let hardened = json!({ "allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "capabilities": { "drop": ["ALL"] } });
