@@ -1,8 +1,6 @@
 //! The rows of a further attempt: whether the provider lets it begin, what begins anew with it, and what the object says until it does.
 //! How it is started is `start`'s; what stands of the verdict before it is `standing`'s.
 
-use std::cmp::Ordering;
-
 use jiff::Timestamp;
 
 use crate::api::{
@@ -222,7 +220,7 @@ fn waiting(o: &Observed, now: Timestamp, kept: VerificationPlan, refusal: &Verif
     }
     plan.status.observed_generation = Some(o.generation);
     plan.notices.extend(refusal.notices.iter().cloned());
-    plan.wake = earliest(plan.wake, refusal.wake);
+    plan.wake = plan.wake.earliest(refusal.wake);
     plan
 }
 
@@ -237,15 +235,6 @@ pub(super) fn unanswered(o: &Observed, status: &mut IdentityVerificationStatus) 
         if let Some(condition) = status.conditions.iter_mut().find(|condition| condition.type_ == type_.as_str()) {
             condition.observed_generation = before.and_then(|before| before.observed_generation);
         }
-    }
-}
-
-/// The earlier of two times to look again.
-pub(super) fn earliest(a: Wake, b: Wake) -> Wake {
-    match (a, b) {
-        (Wake::OnChange, other) | (other, Wake::OnChange) => other,
-        (Wake::Backoff, _) | (_, Wake::Backoff) => Wake::Backoff,
-        (Wake::At(a), Wake::At(b)) => Wake::At(if a.cmp(&b) == Ordering::Less { a } else { b }),
     }
 }
 

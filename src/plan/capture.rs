@@ -126,16 +126,8 @@ pub(super) fn ready(o: &Observed, now: Timestamp, mut plan: VerificationPlan) ->
             let says = conditions::capture_ready(&plan.status, now);
             conditions::set(&mut plan.status.conditions, ConditionType::CaptureReady, says, o.generation, now);
         }
-        Some(end) if is_ready => plan.wake = sooner(plan.wake, end.0),
+        Some(end) if is_ready => plan.wake = plan.wake.earliest(Wake::At(end.0)),
         _ => {}
     }
     plan
-}
-
-fn sooner(wake: Wake, end: Timestamp) -> Wake {
-    match wake {
-        Wake::OnChange => Wake::At(end),
-        Wake::At(moment) => Wake::At(moment.min(end)),
-        Wake::Backoff => Wake::Backoff, // comes within minutes, and plans again
-    }
 }

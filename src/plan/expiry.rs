@@ -86,11 +86,7 @@ fn end(results: &mut [AttributeResult], until: Timestamp) -> Says {
 /// Comes back no later than the verdict ends.
 pub(super) fn awaited(mut plan: VerificationPlan) -> VerificationPlan {
     if let Some(until) = &plan.status.verified_until {
-        plan.wake = match plan.wake {
-            Wake::OnChange => Wake::At(until.0),
-            Wake::At(moment) => Wake::At(moment.min(until.0)),
-            Wake::Backoff => Wake::Backoff,
-        };
+        plan.wake = plan.wake.earliest(Wake::At(until.0));
     }
     plan
 }

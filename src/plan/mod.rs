@@ -78,6 +78,17 @@ pub enum Wake {
     Backoff,
 }
 
+impl Wake {
+    /// The earlier of two. A backoff comes within minutes, and plans again.
+    fn earliest(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::OnChange, wake) | (wake, Self::OnChange) => wake,
+            (Self::Backoff, _) | (_, Self::Backoff) => Self::Backoff,
+            (Self::At(a), Self::At(b)) => Self::At(a.min(b)),
+        }
+    }
+}
+
 /// A Kubernetes Event we intend to publish: what a person must see or do, never the normal course.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {

@@ -6,7 +6,7 @@ use crate::api::{ConditionType, IdentityVerificationStatus, Phase, Reason};
 
 use super::{
     Facts, Observed, Plan, VerificationPlan, Wake,
-    attempt::{earliest, held_up, widened},
+    attempt::{held_up, widened},
     conditions, settled,
     turn::{halted, perform},
 };
@@ -35,7 +35,7 @@ pub(super) fn before(o: &Observed, now: Timestamp, rows: impl FnOnce(&Observed, 
     }
     let plan = rows(&judged, now);
     let status = IdentityVerificationStatus { notification: o.status.notification.clone(), ..plan.status };
-    let wake = if plan.effect.is_some() { Wake::OnChange } else { earliest(plan.wake, kept.wake) };
+    let wake = if plan.effect.is_some() { Wake::OnChange } else { plan.wake.earliest(kept.wake) };
     Plan { status, wake, notices: [kept.notices, plan.notices].concat(), ..plan }
 }
 
