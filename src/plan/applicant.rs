@@ -1,5 +1,5 @@
-//! The rows that bring the applicant up to date before a run: what it was sent last, a change that is sent, another applicant where that
-//! cannot be. Never while a run of it may be open: an outcome must not compare values that moved under it.
+//! The rows that bring an applicant from before up to date before another run: its data is sent anew, or another applicant is created where
+//! that cannot be. Never while a run of it may be open: an outcome must not compare values that moved under it.
 
 use jiff::Timestamp;
 
@@ -19,7 +19,7 @@ use super::{
 /// How many applicants that are not used any more are remembered; none is ever forgotten.
 const FORMER: usize = 16;
 
-/// What the applicant was sent, beside what is asked for.
+/// What the applicant was sent, as far as is on record, beside what is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Holds {
     /// The same.
@@ -30,12 +30,13 @@ enum Holds {
     More,
 }
 
-/// The applicant exists: starts the run once it holds what is asked for.
+/// The applicant exists from before: starts the run once it holds what is asked for. It is sent even if nothing seems to have changed: a
+/// restored etcd may have forgotten a change that was sent since. Where it may not be sent, what is on record is believed.
 pub(super) fn ready(o: &Observed, now: Timestamp, applicant: ApplicantId, accepted: Ready) -> VerificationPlan {
-    match holds(o.status.basis.as_ref(), &accepted.basis) {
-        Holds::AsAsked => intend_run(o, now, applicant, accepted.basis),
-        Holds::Other if !run_may_be_open(o) => intend_update(o, now, applicant, accepted, 0),
-        Holds::Other | Holds::More => another_for_changes(o, now, accepted),
+    match (holds(o.status.basis.as_ref(), &accepted.basis), run_may_be_open(o)) {
+        (Holds::AsAsked | Holds::Other, false) => intend_update(o, now, applicant, accepted, 0),
+        (Holds::AsAsked, true) => intend_run(o, now, applicant, accepted.basis),
+        (Holds::Other, true) | (Holds::More, _) => another_for_changes(o, now, accepted),
     }
 }
 
@@ -60,7 +61,7 @@ fn run_may_be_open(o: &Observed) -> bool {
     o.status.attempts.iter().any(|attempt| !attempt.phase.is_final())
 }
 
-/// Records the intent to send what has changed, then sends it.
+/// Records the intent to send the data as it is now, then sends it.
 fn intend_update(o: &Observed, now: Timestamp, applicant: ApplicantId, accepted: Ready, tries: u32) -> VerificationPlan {
     let mut plan = nothing(o);
     plan.fence = fence_of_intent(o);

@@ -34,6 +34,13 @@ pub(super) fn by(o: Observed, rule: Value) -> Observed {
     with(o, |o| o.provider = found(json!({ "attempts": rule })))
 }
 
+/// What an attempt that may begin sends first is recorded at 200 s and taken: its run is intended.
+pub(super) fn intended(o: Observed) -> Observed {
+    let mut o = next(&o, step(&o, 200).status);
+    o.facts.updated = Some(Ok(true));
+    next(&o, step(&o, 201).status)
+}
+
 /// A run of the second attempt.
 pub(super) fn run_2(status: &str, more: Value) -> WorkflowRun {
     let mut fields = json!({"id": "run-2", "tags": [TAG_2], "created_at": t(210).to_string(), "sdk_token": "sdk-token-2"});
@@ -43,8 +50,7 @@ pub(super) fn run_2(status: &str, more: Value) -> WorkflowRun {
 
 /// A second attempt whose run is recorded at 210 s; the first ended so at 100 s.
 pub(super) fn second(first: &str, status: &str) -> Observed {
-    let o = by(begins(settled(first), person()), json!({"retryOn": ["Declined", "Abandoned", "VendorError", "Verified"]}));
-    let mut o = next(&o, step(&o, 200).status);
+    let mut o = intended(by(begins(settled(first), person()), json!({"retryOn": ["Declined", "Abandoned", "VendorError", "Verified"]})));
     o.facts.started = Some(Ok(Box::new(run_2(status, json!({})))));
     o.facts.capture = Some(Ok("user-1-capture".into()));
     next(&o, step(&o, 210).status)
@@ -82,9 +88,14 @@ fn another_attempt_begins_like_the_first() {
             200,
             ["", "Declined", "Ready=False/Unreachable Accepted=True/Resolved Completed=True/OutcomeReported", "", "Fields", "Backoff", ""],
         ),
-        Row("then the intent", again(), 200, ["StartRun", "Pending", begun, "StartRun 0 0", "Version", "OnChange", ""]),
         Row(
-            "changed values are sent before it",
+            "then the intent to send the applicant its data, which etcd may have forgotten",
+            again(),
+            200,
+            ["UpdateApplicant", "Pending", begun, "UpdateApplicant 0 0", "Version", "OnChange", ""],
+        ),
+        Row(
+            "changed or not",
             begins(settled("declined"), edited()),
             200,
             ["UpdateApplicant", "Pending", begun, "UpdateApplicant 0 0", "Version", "OnChange", ""],
@@ -143,7 +154,8 @@ fn another_attempt_begins_like_the_first() {
 #[test]
 fn the_new_attempt_has_a_run_of_its_own_and_the_old_one_is_history() {
     let o = begins(settled("declined"), person());
-    let plan = step(&o, 200);
+    let sent = next(&o, step(&o, 200).status);
+    let plan = step(&with(sent, |o| o.facts.updated = Some(Ok(true))), 201);
     let Some(Effect::StartRun { run, .. }) = &plan.effect else { panic!() };
     assert_eq!((run.tags.as_slice(), run.applicant_id.as_str()), (&[TAG_2.to_owned()][..], APPLICANT));
     let status = plan.status;
@@ -221,7 +233,7 @@ fn the_providers_rule_says_whether_and_when() {
     let healed = by(next(&o, step(&o, 200).status), json!({"max": 2}));
     let healed = with(healed, |o| (o.facts.attributes, o.facts.looked) = (Some(Ok(person())), looked(vec![])));
     let plan = step(&healed, 300);
-    assert_eq!(effect_of(&plan), "StartRun", "a provider that changes heals it");
+    assert_eq!(effect_of(&plan), "UpdateApplicant", "a provider that changes heals it");
     assert!(all_says(&plan.status).contains(&"Stalled=False/Progressing".to_owned()));
 }
 
@@ -231,15 +243,21 @@ fn attempts_are_counted_since_the_last_verified_one() {
         let o = by(begins(o, person()), json!({"max": max, "retryOn": ["Declined", "Verified", "AttributeChanged"]}));
         effect_of(&step(&o, 400))
     };
-    assert_eq!((tried(second_settled("declined", "declined"), 3), tried(second_settled("declined", "declined"), 2)), ("StartRun", ""));
-    assert_eq!(tried(second_settled("declined", "approved"), 1), "StartRun", "the second was verified");
-    assert_eq!((tried(second_settled("approved", "declined"), 2), tried(second_settled("approved", "declined"), 1)), ("StartRun", ""));
+    assert_eq!(
+        (tried(second_settled("declined", "declined"), 3), tried(second_settled("declined", "declined"), 2)),
+        ("UpdateApplicant", "")
+    );
+    assert_eq!(tried(second_settled("declined", "approved"), 1), "UpdateApplicant", "the second was verified");
+    assert_eq!(
+        (tried(second_settled("approved", "declined"), 2), tried(second_settled("approved", "declined"), 1)),
+        ("UpdateApplicant", "")
+    );
     // A verdict that is not True any more was one all the same.
     let o = with(asked(settled("approved"), edited()), |o| o.spec.attempt = 1);
     let mut o = next(&o, step(&o, 150).status);
     assert!(all_says(&o.status).contains(&"Verified=False/AttributeChanged".to_owned()));
     o.facts = Facts::default();
-    assert_eq!(tried(o, 1), "StartRun");
+    assert_eq!(tried(o, 1), "UpdateApplicant");
 }
 
 #[test]
@@ -273,7 +291,7 @@ fn a_bell_of_the_old_run_is_heard_before_the_next_begins() {
     check(vec![Row("it is read", rung.clone(), 200, ["ReadRun", "Approved", "=", "", "Fields", "OnChange", ""])]);
     let heard = with(rung, |o| (o.facts.run, o.facts.looked) = (boxed("declined"), looked(vec![])));
     let plan = step(&heard, 200);
-    assert_eq!((effect_of(&plan), plan.status.attempts[0].reason.as_str()), ("StartRun", "Revoked"));
+    assert_eq!((effect_of(&plan), plan.status.attempts[0].reason.as_str()), ("UpdateApplicant", "Revoked"));
     assert_eq!(plan.status.answered_notifications, ["d1"]);
     assert!(all_says(&plan.status).contains(&"Verified=False/Revoked".to_owned()) && plan.status.standing_verdict.is_none());
 }

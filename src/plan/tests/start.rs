@@ -238,13 +238,13 @@ fn each_call_is_intended_then_made_then_recorded() {
             ["", "Pending", "Submitted=False/AccountChanged Ready=False/AccountChanged", "", "Fields", "+300", "Refused"],
         ),
         Row(
-            "the applicant of a refused run is used again",
+            "the applicant of a refused run is used again, and sent its data first",
             with(refused_run(), |o| (o.facts.attributes, o.facts.looked) = (Some(Ok(person())), looked(vec![]))),
             5,
-            ["StartRun", "Pending", "Submitted=Unknown/Pending", "StartRun 0 0", "Version", "OnChange", ""],
+            ["UpdateApplicant", "Pending", "Submitted=Unknown/Pending", "UpdateApplicant 0 0", "Version", "OnChange", ""],
         ),
         Row(
-            "other values than those the applicant was created with are sent first",
+            "whether or not it is what the applicant was created with",
             with(refused_run(), |o| (o.facts.attributes, o.facts.looked) = (Some(Ok(edited())), looked(vec![]))),
             5,
             ["UpdateApplicant", "Pending", "Accepted=True/Resolved", "UpdateApplicant 0 0", "Version", "OnChange", ""],
@@ -270,7 +270,7 @@ fn a_run_is_judged_by_the_mapping_it_was_started_with() {
         (o.facts.attributes, o.facts.looked) = (Some(Ok(person())), looked(vec![]));
     });
     let plan = step(&o, 5);
-    assert_eq!(effect_of(&plan), "StartRun", "the same values, sent as the same fields, are not sent again");
+    assert_eq!(effect_of(&plan), "UpdateApplicant");
     let (before, after) = (o.status.basis.clone().unwrap(), plan.status.basis.unwrap());
     let digests = |basis: &crate::api::Basis| basis.attributes.iter().filter_map(|a| a.digest.clone()).collect::<Vec<_>>();
     assert_eq!((digests(&before), before.key_id), (digests(&after), after.key_id));

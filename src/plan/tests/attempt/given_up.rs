@@ -50,7 +50,7 @@ fn a_run_in_review_is_given_up_only_where_the_provider_says_so() {
     // Its outcome may let the next begin.
     let o = with(in_review, |o| (o.facts.run, o.facts.attributes) = (boxed("declined"), Some(Ok(person()))));
     let o = with(next(&o, step(&o, 3750).status), |o| (o.facts.attributes, o.facts.looked) = (Some(Ok(person())), looked(vec![])));
-    assert_eq!(effect_of(&step(&o, 3760)), "StartRun");
+    assert_eq!(effect_of(&step(&o, 3760)), "UpdateApplicant");
 }
 
 #[test]

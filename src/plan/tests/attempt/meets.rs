@@ -8,8 +8,7 @@ fn second_of_a_bounded() -> Observed {
     let mut o = settled("approved");
     o.status.basis.as_mut().unwrap().validity = Some("16m40s".parse().unwrap());
     o.status.verified_until = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(t(1100)));
-    let o = by(begins(o, person()), json!({"retryOn": ["Verified"]}));
-    let mut o = next(&o, step(&o, 200).status);
+    let mut o = intended(by(begins(o, person()), json!({"retryOn": ["Verified"]})));
     o.facts.started = Some(Ok(Box::new(run_2("awaiting_input", json!({})))));
     o.facts.capture = Some(Ok("user-1-capture".into()));
     next(&o, step(&o, 210).status)
@@ -51,8 +50,7 @@ fn an_attempt_after_an_expired_verdict_verifies_again() {
     o.status.verified_until = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(t(1100)));
     let o = next(&o, step(&o, 1100).status);
     assert_eq!(verified(&o), "False/Expired");
-    let o = begins(o, person());
-    let mut o = next(&o, step(&o, 1200).status);
+    let mut o = intended(begins(o, person()));
     assert!(o.status.standing_verdict.is_none(), "what has ended does not stand");
     o.facts.started = Some(Ok(Box::new(run_2("awaiting_input", json!({})))));
     o.facts.capture = Some(Ok("user-1-capture".into()));

@@ -11,8 +11,7 @@ fn under_way(status: &str) -> Observed {
 
 /// Its intent is recorded, its run is not.
 fn intended() -> Observed {
-    let o = by(begins(settled("approved"), person()), json!({"retryOn": ["Verified"]}));
-    next(&o, step(&o, 200).status)
+    super::intended(by(begins(settled("approved"), person()), json!({"retryOn": ["Verified"]})))
 }
 
 fn edit(o: Observed, values: Attributes) -> Observed {
