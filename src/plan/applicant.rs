@@ -99,7 +99,7 @@ pub(super) fn in_doubt(o: &Observed, now: Timestamp, operation: &Operation) -> V
         Ok(Accepted::Unread(effect)) => return perform(o, effect),
         Ok(Accepted::Read(accepted)) => accepted,
     };
-    match &o.facts.looked {
+    match o.looked() {
         None => return perform(o, look(o, true)),
         Some(Err(failure)) => return refused(o, now, failure),
         Some(Ok(Looked { applicant_known: false, .. })) => return unknown(o, now, accepted),

@@ -51,7 +51,7 @@ fn nothing_learned(facts: &Facts) -> bool {
     } = facts;
     let called = applicant.is_some() || updated.is_some() || started.is_some();
     let handed = capture.is_some() || fresh_token.is_some() || emptied.is_some();
-    !called && !handed && custom_data.is_none() && attributes.is_none() && looked.is_none() && run.is_none() && older_run.is_none()
+    !called && !handed && custom_data.is_none() && attributes.is_none() && looked.is_empty() && run.is_none() && older_run.is_none()
 }
 
 /// Bounds a verdict: notes until when it holds. On an outcome that is judged `again` one that has expired stays so, whatever the clock says.

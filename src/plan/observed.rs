@@ -1,6 +1,6 @@
 //! Everything one pass may know: what is recorded, what was learned in this pass, and what this process remembers.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 
@@ -88,8 +88,8 @@ pub struct Facts {
     pub attributes: Option<Result<Attributes, Failure>>,
     /// The custom data of the Secrets.
     pub custom_data: Option<Result<CustomData, Failure>>,
-    /// What a search for our run found.
-    pub looked: Option<Result<Looked, Failure>>,
+    /// What a search for our run found, by the tag that was looked for: a look for one attempt says nothing of another.
+    pub looked: BTreeMap<String, Result<Looked, Failure>>,
     /// The applicant created, or why not.
     pub applicant: Option<Result<Applicant, Failure>>,
     /// Whether the vendor took the applicant's new data, or why nobody can say.
@@ -150,6 +150,11 @@ impl Observed {
         self.key.tag(self.attempt())
     }
 
+    /// What a search for a run of this attempt found in this pass.
+    pub fn looked(&self) -> Option<&Result<Looked, Failure>> {
+        self.facts.looked.get(&self.tag())
+    }
+
     /// Whether a person has asked for a look that has not come yet.
     pub fn is_asked(&self) -> bool {
         self.asked.is_some() && self.asked != self.status.reconciled
@@ -160,14 +165,15 @@ impl Observed {
         let standing = self.status.standing_verdict.as_ref().map(|standing| standing.workflow_run_id.as_str());
         let facts = &mut self.facts;
         if matches!(effect, Effect::StartRun { .. }) {
-            facts.looked = None; // what was seen before the call says nothing of what is there after it
+            facts.looked.clear(); // what was seen before the call says nothing of what is there after it
         }
         let of_standing = matches!(effect, Effect::ReadRun { run, .. } if standing == Some(run.as_str()));
         let run_read = if of_standing { &mut facts.older_run } else { &mut facts.run };
         match (effect, outcome) {
+            (Effect::LookForRun { tag, .. }, Ok(Receipt::Looked(looked))) => drop(facts.looked.insert(tag.clone(), Ok(looked))),
+            (_, Ok(Receipt::Looked(_))) => {} // nothing else looks
             (_, Ok(Receipt::Attributes(attributes))) => facts.attributes = Some(Ok(attributes)),
             (_, Ok(Receipt::CustomData(data))) => facts.custom_data = Some(Ok(data)),
-            (_, Ok(Receipt::Looked(looked))) => facts.looked = Some(Ok(looked)),
             (_, Ok(Receipt::ApplicantCreated(applicant))) => facts.applicant = Some(Ok(applicant)),
             (_, Ok(Receipt::ApplicantUpdated(taken))) => facts.updated = Some(Ok(taken)),
             (_, Ok(Receipt::RunStarted(run))) => facts.started = Some(Ok(run)),
@@ -178,7 +184,7 @@ impl Observed {
             (_, Ok(Receipt::RunRead(run))) => *run_read = Some(Ok(run)),
             (Effect::ReadAttributes { .. }, Err(failure)) => facts.attributes = Some(Err(failure)),
             (Effect::ReadCustomData, Err(failure)) => facts.custom_data = Some(Err(failure)),
-            (Effect::LookForRun { .. }, Err(failure)) => facts.looked = Some(Err(failure)),
+            (Effect::LookForRun { tag, .. }, Err(failure)) => drop(facts.looked.insert(tag.clone(), Err(failure))),
             (Effect::CreateApplicant { .. }, Err(failure)) => facts.applicant = Some(Err(failure)),
             (Effect::UpdateApplicant { .. }, Err(failure)) => facts.updated = Some(Err(failure)),
             (Effect::StartRun { .. }, Err(failure)) => facts.started = Some(Err(failure)),

@@ -23,7 +23,7 @@ use super::{
 /// the one, the rest are reported.
 pub(super) fn answered(o: &Observed, now: Timestamp, run: &WorkflowRun) -> VerificationPlan {
     let tries = o.status.operation.as_ref().map_or(0, |operation| operation.tries);
-    match &o.facts.looked {
+    match o.looked() {
         None if tries > 0 => perform(o, look(o, false)),
         Some(Ok(looked)) if tries > 0 => {
             let others = looked.runs.iter().filter(|other| verdict::is_ours(other, &o.status, &o.tag()).is_ok());
@@ -110,7 +110,7 @@ fn applicant_in_doubt(o: &Observed, now: Timestamp, operation: &Operation) -> Ve
         Ok(Accepted::Read(accepted)) => accepted,
     };
     // Only a run would show that somebody has gone further than this record says, as after a restore of etcd.
-    match &o.facts.looked {
+    match o.looked() {
         None => return perform(o, look(o, true)),
         Some(Err(failure)) => return refused(o, now, failure),
         Some(Ok(looked)) if !looked.runs.is_empty() => return adopt(o, now, looked, o.status.basis.clone()),
@@ -138,7 +138,7 @@ fn possible_orphan(o: &Observed, operation: &Operation) -> Notice {
 
 /// The same where the verification is given up: nothing is created again, and a run that is found nevertheless is paid for and known.
 fn orphaned(o: &Observed, now: Timestamp, operation: &Operation) -> VerificationPlan {
-    match &o.facts.looked {
+    match o.looked() {
         None => perform(o, look(o, false)),
         Some(Err(failure)) => refused(o, now, failure),
         Some(Ok(looked)) if !looked.runs.is_empty() => adopt(o, now, looked, o.status.basis.clone()),
@@ -167,7 +167,7 @@ fn began(o: &Observed, now: Timestamp, operation: &Operation) -> Timestamp {
 
 /// Whether the run exists can be found out: by its tag, in the account that knows the applicant.
 fn run_in_doubt(o: &Observed, now: Timestamp, operation: &Operation) -> VerificationPlan {
-    match &o.facts.looked {
+    match o.looked() {
         None if o.is_asked() => perform(o, look(o, false)),
         None => match &o.status.next_check_at {
             // The next one would only precede another try, and there will be none.

@@ -36,7 +36,7 @@ pub(super) fn request(o: &Observed, now: Timestamp) -> VerificationPlan {
     let restored = o.spec.idempotency_key.is_some(); // perhaps: it may have lived before, under another uid
     let old = between(o.created_at, now) >= o.timing.look_first_after;
     let may_exist = further || restored || old || o.status.applicant_id.is_some();
-    match &o.facts.looked {
+    match o.looked() {
         None if may_exist => return perform(o, look(o, true)),
         Some(Err(failure)) => return refused(o, now, failure),
         Some(Ok(looked)) if !looked.applicant_known => return applicant::unknown(o, now, accepted),

@@ -19,7 +19,7 @@ mod simulation;
 mod start;
 mod verdict;
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -103,8 +103,21 @@ fn boxed(status: &str) -> Option<Result<Box<WorkflowRun>, Failure>> {
     Some(Ok(Box::new(run(status, json!({})))))
 }
 
-fn looked(runs: Vec<WorkflowRun>) -> Option<Result<Looked, Failure>> {
-    Some(Ok(Looked { applicant_known: true, runs }))
+/// What looks found, by tag.
+type Looks = BTreeMap<String, Result<Looked, Failure>>;
+
+fn unlooked() -> Looks {
+    Looks::new()
+}
+
+/// What a look found, for whichever attempt it was.
+fn looked(runs: Vec<WorkflowRun>) -> Looks {
+    searched(Ok(Looked { applicant_known: true, runs }))
+}
+
+fn searched(found: Result<Looked, Failure>) -> Looks {
+    let key = crate::key::parse_tag(TAG).unwrap().0;
+    (1..20).map(|attempt| (key.tag(attempt), found.clone())).collect()
 }
 
 fn notification(digest: &str) -> Option<crate::api::Notification> {
@@ -264,7 +277,7 @@ fn check(rows: Vec<Row>) {
         if plan.effect.is_none() && plan.status != o.status {
             // Once it is recorded, the same situation writes nothing more and tells nobody twice.
             let again = step(&Observed { status: plan.status.clone(), ..o.clone() }, at + 1);
-            if !o.facts.has_called() && o.facts.looked.is_none() {
+            if !o.facts.has_called() && o.facts.looked.is_empty() {
                 assert_eq!(again.status, plan.status, "a second time: {name}");
                 assert!(again.notices.is_empty(), "a second time: {name}");
             }

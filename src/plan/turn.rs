@@ -111,7 +111,7 @@ pub(super) fn noted(o: &Observed, now: Timestamp, status: &mut IdentityVerificat
 /// Before a run is on record, a person who asks for a look is answered once it was tried again; by a look of its own where a call is in
 /// doubt. Afterwards it takes a look at the run.
 pub(super) fn tried(o: &Observed, mut plan: VerificationPlan) -> VerificationPlan {
-    let tried = plan.status.operation.is_none() || o.facts.looked.is_some();
+    let tried = plan.status.operation.is_none() || o.looked().is_some();
     if o.is_asked() && plan.effect.is_none() && o.status.workflow_run_id.is_none() && tried && !conditions::suspended(&plan.status) {
         plan.status.reconciled.clone_from(&o.asked);
     }

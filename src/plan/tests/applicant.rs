@@ -143,7 +143,7 @@ fn a_change_of_unknown_fate_is_waited_out_and_sent_again() {
         ),
         Row(
             "then the vendor is asked for a run that nobody remembers",
-            with(again(0, 280), |o| o.facts.looked = None),
+            with(again(0, 280), |o| o.facts.looked = unlooked()),
             280,
             ["LookForRun of applicant", "Pending", "=", "UpdateApplicant 0 0", "Fields", "OnChange", ""],
         ),
@@ -152,7 +152,7 @@ fn a_change_of_unknown_fate_is_waited_out_and_sent_again() {
         Row("ever more rarely", again(1, 280), 280, ["", "Pending", "=", "UpdateApplicant 1 0", "Fields", "+220", ""]),
         Row(
             "an applicant that is gone",
-            with(again(0, 280), |o| o.facts.looked = Some(Ok(lost))),
+            with(again(0, 280), |o| o.facts.looked = searched(Ok(lost))),
             280,
             ["CreateApplicant", "Pending", "Submitted=Unknown/Pending", "CreateApplicant 0 0", "Operation nonce-1++++", "OnChange", ""],
         ),
@@ -167,7 +167,7 @@ fn a_change_of_unknown_fate_is_waited_out_and_sent_again() {
 
 #[test]
 fn an_applicant_the_vendor_knows_no_more_is_replaced_between_attempts() {
-    let lost = Some(Ok(Looked { applicant_known: false, runs: vec![] }));
+    let lost = searched(Ok(Looked { applicant_known: false, runs: vec![] }));
     let o = with(asked(settled("declined"), person()), |o| o.facts.looked = lost);
     check(vec![Row(
         "another is created",
@@ -185,7 +185,7 @@ fn an_applicant_the_vendor_knows_no_more_is_replaced_between_attempts() {
 #[test]
 fn no_applicant_is_forgotten() {
     let full = |o: Observed| with(o, |o| o.status.former_applicant_ids = (0..16).map(|n| format!("former-{n}")).collect());
-    let lost = Some(Ok(Looked { applicant_known: false, runs: vec![] }));
+    let lost = searched(Ok(Looked { applicant_known: false, runs: vec![] }));
     check(vec![
         Row(
             "gone",

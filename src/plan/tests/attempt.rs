@@ -84,7 +84,7 @@ fn another_attempt_begins_like_the_first() {
         ),
         Row(
             "a look that fails lets nothing begin, and says so",
-            with(asked(settled("declined"), person()), |o| o.facts.looked = Some(Err(Failure::Unreachable))),
+            with(asked(settled("declined"), person()), |o| o.facts.looked = searched(Err(Failure::Unreachable))),
             200,
             ["", "Declined", "Ready=False/Unreachable Accepted=True/Resolved Completed=True/OutcomeReported", "", "Fields", "Backoff", ""],
         ),

@@ -111,7 +111,7 @@ fn what_was_paid_for_is_found_out_first() {
         })
     };
     let stalled = |o: &mut Observed| {
-        o.facts.looked = None;
+        o.facts.looked = unlooked();
         o.status.next_check_at = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(t(9000)));
     };
     let found = with(run_missing(0), |o| o.facts.looked = looked(vec![run("awaiting_input", json!({}))]));

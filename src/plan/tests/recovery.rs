@@ -143,13 +143,13 @@ fn a_run_is_missing_only_after_three_looks_over_five_minutes() {
         ),
         Row(
             "a look that fails does not count",
-            with(missing(0, 2, 80), |o| o.facts.looked = Some(Err(Failure::Unreachable))),
+            with(missing(0, 2, 80), |o| o.facts.looked = searched(Err(Failure::Unreachable))),
             380,
             ["", "Pending", "Submitted=False/Unreachable", "StartRun 0 2", "Fields", "Backoff", ""],
         ),
         Row(
             "another account freezes everything",
-            with(missing(0, 2, 80), |o| o.facts.looked = Some(Ok(known))),
+            with(missing(0, 2, 80), |o| o.facts.looked = searched(Ok(known))),
             380,
             ["", "Pending", "Submitted=False/AccountChanged", "StartRun 0 2", "Fields", "+300", "Refused"],
         ),
@@ -181,7 +181,7 @@ fn a_stall_lasts_until_the_run_is_found() {
         ),
         Row(
             "nor a look that fails",
-            later(Some(Err(Failure::Unreachable))),
+            later(searched(Err(Failure::Unreachable))),
             1_003_600,
             ["", "Pending", says, "StartRun 3 3", "Fields", "Backoff", ""],
         ),
@@ -248,7 +248,7 @@ fn an_applicant_is_never_looked_for_but_its_run_is() {
         ),
         Row(
             "a run would show that somebody has gone further",
-            with(o.clone(), |o| o.facts.looked = None),
+            with(o.clone(), |o| o.facts.looked = unlooked()),
             80,
             ["LookForRun", "Pending", "=", "CreateApplicant 0 0", "Fields", "OnChange", ""],
         ),
@@ -260,7 +260,7 @@ fn an_applicant_is_never_looked_for_but_its_run_is() {
         ),
         Row(
             "a look that fails creates nothing",
-            with(o.clone(), |o| o.facts.looked = Some(Err(Failure::Unreachable))),
+            with(o.clone(), |o| o.facts.looked = searched(Err(Failure::Unreachable))),
             80,
             ["", "Pending", "Submitted=False/Unreachable", "CreateApplicant 0 0", "Fields", "Backoff", ""],
         ),
@@ -294,7 +294,7 @@ fn an_applicant_is_never_looked_for_but_its_run_is() {
 
 #[test]
 fn a_run_that_turns_up_beside_a_later_try_is_reported() {
-    let tried = |facts: Option<Result<Looked, Failure>>| {
+    let tried = |facts: Looks| {
         with(run_intended(), |o| {
             o.status.operation.as_mut().unwrap().tries = 1;
             o.facts.started = Some(Ok(Box::new(run("processing", json!({"id": "run-2", "created_at": t(400).to_string()})))));
@@ -306,9 +306,14 @@ fn a_run_that_turns_up_beside_a_later_try_is_reported() {
     };
     let adopted = tried(looked(vec![run("processing", json!({}))]));
     check(vec![
-        Row("it is looked for", tried(None), 401, ["LookForRun of applicant", "Pending", "=", "StartRun 1 0", "Fields", "OnChange", ""]),
+        Row(
+            "it is looked for",
+            tried(unlooked()),
+            401,
+            ["LookForRun of applicant", "Pending", "=", "StartRun 1 0", "Fields", "OnChange", ""],
+        ),
         row("nothing there", looked(vec![]), ""),
-        row("a look that fails does not lose the run", Some(Err(Failure::Unreachable)), ""),
+        row("a look that fails does not lose the run", searched(Err(Failure::Unreachable)), ""),
         Row("the older one is used", adopted.clone(), 401, ["", "Processing", "", "", "Operation nonce-1+", "+-398", "ExtraRun"]),
     ]);
     assert_eq!(step(&adopted, 401).status.workflow_run_id.as_deref(), Some("run-1"));
@@ -317,5 +322,5 @@ fn a_run_that_turns_up_beside_a_later_try_is_reported() {
     let mut o = missing(0, 2, 80);
     let effect = step(&o, 380).effect.unwrap();
     o.absorb(&effect, Ok(Receipt::RunStarted(Box::new(run("processing", json!({}))))));
-    assert!(o.facts.looked.is_none() && o.facts.started.is_some());
+    assert!(o.facts.looked.is_empty() && o.facts.started.is_some());
 }

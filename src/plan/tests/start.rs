@@ -157,7 +157,7 @@ fn each_call_is_intended_then_made_then_recorded() {
         ),
         Row(
             "a look that fails lets nothing begin",
-            with(read(), |o| (o.created_at, o.facts.looked) = (t(-60), Some(Err(Failure::Unreachable)))),
+            with(read(), |o| (o.created_at, o.facts.looked) = (t(-60), searched(Err(Failure::Unreachable)))),
             0,
             ["", "Pending", "Submitted=False/Unreachable Ready=False/Unreachable", "", "Fields", "Backoff", ""],
         ),
@@ -233,7 +233,7 @@ fn each_call_is_intended_then_made_then_recorded() {
         ),
         Row(
             "an account that does not know the applicant starts nothing",
-            with(refused_run(), |o| (o.facts.attributes, o.facts.looked) = (Some(Ok(person())), Some(Ok(lost)))),
+            with(refused_run(), |o| (o.facts.attributes, o.facts.looked) = (Some(Ok(person())), searched(Ok(lost)))),
             5,
             ["", "Pending", "Submitted=False/AccountChanged Ready=False/AccountChanged", "", "Fields", "+300", "Refused"],
         ),

@@ -72,13 +72,13 @@ fn what_nobody_can_find_out_may_be_followed() {
         ),
         Row(
             "but it may have been paid for: it counts, and is still looked for",
-            by(with(o.clone(), |o| (o.facts.looked, o.status.next_check_at) = (None, None)), json!({"max": 1})),
+            by(with(o.clone(), |o| (o.facts.looked, o.status.next_check_at) = (unlooked(), None)), json!({"max": 1})),
             500,
             ["LookForRun of applicant", "Pending", "=", "StartRun 3 3", "Fields", "OnChange", ""],
         ),
         Row(
             "which its condition says",
-            by(with(o.clone(), |o| o.facts.looked = None), json!({"max": 1})),
+            by(with(o.clone(), |o| o.facts.looked = unlooked()), json!({"max": 1})),
             500,
             ["", "Pending", "Accepted=False/AttemptsExhausted Stalled=True/VendorAmbiguous", "StartRun 3 3", "Fields", "+3500", "Refused"],
         ),
@@ -95,8 +95,40 @@ fn what_nobody_can_find_out_may_be_followed() {
             ["", "Pending", stalled, "StartRun 3 3", "Fields", "OnChange", ""],
         ),
     ]);
-    let Some(Effect::LookForRun { tag, .. }) = step(&with(o.clone(), |o| o.facts.looked = None), 500).effect else { panic!() };
+    let Some(Effect::LookForRun { tag, .. }) = step(&with(o.clone(), |o| o.facts.looked = unlooked()), 500).effect else { panic!() };
     assert_eq!(tag, TAG_2);
     let past = &step(&o, 500).status.attempts[0];
     assert_eq!((past.phase, past.reason.as_str(), past.workflow_run_id.as_deref()), (Phase::Pending, "VendorAmbiguous", None));
+}
+
+#[test]
+fn a_look_for_the_next_attempt_is_none_for_the_one_in_doubt() {
+    // Its link would be dead from the start, so the next one waits, and the one in doubt is found out about as before.
+    let o = with(asked(ambiguous(), person()), |o| {
+        o.spec.capture = serde_json::from_value(json!({"mode": "Link", "link": {"expiresAt": t(450).to_string()}})).unwrap();
+        o.memory.operation_known_for = secs(400);
+        o.facts.looked = [(TAG_2.to_owned(), Ok(Looked { applicant_known: true, runs: vec![] }))].into();
+    });
+    check(vec![
+        Row(
+            "not due: it is not looked for, and no look counts",
+            o.clone(),
+            500,
+            ["", "Pending", "Accepted=False/LinkExpired Stalled=True/VendorAmbiguous", "StartRun 3 3", "Fields", "+3500", "Refused"],
+        ),
+        Row(
+            "due: it is looked for by its own tag",
+            with(o.clone(), |o| o.status.next_check_at = None),
+            500,
+            ["LookForRun of applicant", "Pending", "=", "StartRun 3 3", "Fields", "OnChange", ""],
+        ),
+    ]);
+    let mut due = with(o, |o| o.status.next_check_at = None);
+    let effect = step(&due, 500).effect.unwrap();
+    let Effect::LookForRun { tag, .. } = &effect else { panic!() };
+    assert_eq!(tag, TAG);
+    due.absorb(&effect, Ok(Receipt::Looked(Looked { applicant_known: true, runs: vec![] })));
+    let plan = step(&due, 500);
+    assert!(plan.effect.is_none(), "both looks are known, and the pass ends");
+    assert_eq!(plan.status.operation.unwrap().looks, 4);
 }

@@ -46,7 +46,7 @@ fn a_clock_that_was_set_back_stops_no_recovery() {
     };
     let checked = |next_check| {
         with(run_of(0, 1, AHEAD, 200), |o| {
-            o.facts.looked = None;
+            o.facts.looked = unlooked();
             o.status.next_check_at = Some(time(next_check));
         })
     };
