@@ -110,7 +110,7 @@ pub struct IdentityVerificationStatus {
     /// The last attempt whose outcome made Verified True: the provider's attempts.max counts from there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_verified_attempt: Option<i32>,
-    /// The attempts before this one, the newest last; older ones are forgotten.
+    /// The attempts before this one, the newest last. Of more than 16 the oldest that have ended are forgotten.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["number"]))]

@@ -109,6 +109,9 @@ fn allowed(o: &Observed, now: Timestamp) -> Result<(), Failure> {
     if count > rule.max {
         return Err(Failure::AttemptsExhausted { max: rule.max });
     }
+    if forgettable(&o.status.attempts).is_none() && o.status.attempts.len() >= HISTORY {
+        return Err(Failure::AttemptsExhausted { max: rule.max });
+    }
     let over = o.status.completed_at.as_ref().or(o.status.started_at.as_ref()).map_or(now, |time| time.0.min(now));
     let until = after(over, rule.cool_down.as_std());
     if reason != Reason::VendorAmbiguous && until > now {
@@ -168,8 +171,10 @@ fn anew(o: &Observed) -> IdentityVerificationStatus {
         answered_notifications,
     } = o.status.clone();
     conditions.retain(|condition| !condition.is_true(Type::Stalled)); // it spoke of the attempt before
+    if let Some(oldest) = forgettable(&attempts).filter(|_| attempts.len() >= HISTORY) {
+        attempts.remove(oldest);
+    }
     attempts.extend(past);
-    attempts.drain(..attempts.len().saturating_sub(HISTORY));
     IdentityVerificationStatus {
         observed_generation,
         attempt: Some(o.spec.attempt),
@@ -188,6 +193,11 @@ fn anew(o: &Observed) -> IdentityVerificationStatus {
         answered_notifications,
         ..IdentityVerificationStatus::default()
     }
+}
+
+/// The one to forget where there is no room for another: the oldest that has ended. One whose run may go on is never forgotten.
+fn forgettable(attempts: &[PastAttempt]) -> Option<usize> {
+    attempts.iter().position(|attempt| attempt.phase.is_final())
 }
 
 /// The verdict that stands while the next attempt is under way: an approval that is True, or would be with the values put back. No other

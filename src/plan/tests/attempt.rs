@@ -271,6 +271,26 @@ fn the_history_is_bounded_and_tells_the_newest() {
 }
 
 #[test]
+fn an_attempt_whose_run_may_go_on_is_not_forgotten() {
+    let mut o = second_settled("declined", "declined");
+    let past = o.status.attempts[0].clone();
+    let phase = |number| if number <= 2 { Phase::InReview } else { Phase::Declined };
+    o.status.attempts = (1..=16).map(|number| crate::api::PastAttempt { number, phase: phase(number), ..past.clone() }).collect();
+    (o.status.attempt, o.spec.attempt, o.status.last_verified_attempt) = (Some(17), 17, Some(16));
+    let begun = step(&begins(o.clone(), person()), 400).status.attempts;
+    assert_eq!(begun.iter().map(|past| past.number).collect::<Vec<_>>(), [vec![1, 2], (4..=17).collect()].concat());
+    // None of them has ended: there is no room for another.
+    o.status.attempts.iter_mut().for_each(|past| past.phase = Phase::InReview);
+    let o = begins(o, person());
+    check(vec![Row(
+        "none has ended",
+        o,
+        400,
+        ["", "Declined", "Accepted=False/AttemptsExhausted Stalled=True/AttemptsExhausted", "", "Fields", "OnChange", "Refused"],
+    )]);
+}
+
+#[test]
 fn an_edit_and_a_bump_in_one_write_keep_no_old_verdict() {
     let o = begins(settled("approved"), edited());
     let plan = step(&o, 200);
