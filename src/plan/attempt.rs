@@ -8,11 +8,11 @@ use crate::api::{
 };
 
 use super::{
-    Effect, Failure, Fence, Observed, Plan, Provider, VerificationPlan, Wake, conditions, open, recovery,
+    Effect, Failure, Fence, Observed, Plan, Provider, VerificationPlan, conditions, open, recovery,
     request::provider_missing,
     schedule::after,
     settled, start,
-    turn::{halted, nothing, perform, refused, suspended},
+    turn::{halted, perform, refused, suspended},
 };
 
 /// How many earlier attempts are kept.
@@ -263,9 +263,4 @@ pub(super) fn widened(o: &Observed, effect: Effect) -> Effect {
         }
     }
     Effect::ReadAttributes { names }
-}
-
-/// Nothing else goes on in this pass: the attempt under way waits too.
-pub(super) fn held_up(o: &Observed, wake: Wake) -> VerificationPlan {
-    Plan { wake, ..nothing(o) }
 }

@@ -6,12 +6,13 @@ use crate::api::{ConditionType, IdentityVerificationStatus, Phase, Reason};
 
 use super::{
     Facts, Observed, Plan, VerificationPlan, Wake,
-    attempt::{held_up, widened},
+    attempt::widened,
     conditions, settled,
     turn::{halted, perform},
 };
 
-/// Looks after the verdict that stands, then decides by the rows of the attempt under way. What a call has brought goes on record first.
+/// Looks after the verdict that stands, then decides by the rows of the attempt under way, which does not wait for it. What a call has
+/// brought goes on record first.
 pub(super) fn before(o: &Observed, now: Timestamp, rows: impl FnOnce(&Observed, Timestamp) -> VerificationPlan) -> VerificationPlan {
     // Whoever gives the verification up gives up what stands, too.
     let Some(past) = past(o).filter(|_| !o.facts.has_called() && !o.spec.cancelled) else { return rows(o, now) };
@@ -19,10 +20,11 @@ pub(super) fn before(o: &Observed, now: Timestamp, rows: impl FnOnce(&Observed, 
     if let Some(effect) = kept.effect {
         return perform(o, widened(o, effect));
     }
-    if kept.status.observed_generation != Some(o.generation) {
-        return held_up(o, kept.wake); // an edit is acknowledged only when it was judged
-    }
     let mut judged = o.clone();
+    // An edit is acknowledged only when it was judged. While its values cannot be read, the attempt under way goes on as if it were not seen.
+    if let Some(acknowledged) = kept.status.observed_generation {
+        judged.generation = acknowledged;
+    }
     judged.status.attributes = kept.status.attributes.clone();
     judged.status.verified_until = kept.status.verified_until.clone();
     conditions::put_back(&mut judged.status, &kept.status, ConditionType::Verified);

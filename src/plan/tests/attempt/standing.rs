@@ -72,12 +72,34 @@ fn an_edit_that_changes_a_sent_value_takes_it_back_at_once() {
             ["", "AwaitingInput", "=", "", "Fields", "Backoff", ""],
         ),
         Row(
+            "but the new run is looked at when it is due",
+            with(open.clone(), |o| (o.generation, o.facts.attributes) = (o.generation + 1, Some(Err(Failure::Unreachable)))),
+            3810,
+            ["ReadRun", "AwaitingInput", "=", "", "Fields", "OnChange", ""],
+        ),
+        Row(
+            "and what it shows goes on record, the edit unacknowledged",
+            with(open.clone(), |o| {
+                (o.generation, o.facts.attributes) = (o.generation + 1, Some(Err(Failure::Unreachable)));
+                o.facts.run = Some(Ok(Box::new(run_2("processing", json!({})))));
+            }),
+            3810,
+            ["", "Processing", "Verified=True/Verified Completed=False/Processing", "", "Fields", "Backoff", ""],
+        ),
+        Row(
             "before the run exists too",
             edit(intended(), edited()),
             201,
             ["", "Pending", "Verified=False/AttributeChanged", "StartRun 0 0", "Fields", "+80", "Revoked"],
         ),
     ]);
+    let unread = with(open.clone(), |o| {
+        (o.generation, o.facts.attributes) = (o.generation + 1, Some(Err(Failure::Unreachable)));
+        o.facts.run = Some(Ok(Box::new(run_2("processing", json!({})))));
+    });
+    let status = step(&unread, 3810).status;
+    assert!(status.conditions.iter().all(|condition| condition.observed_generation == open.status.observed_generation));
+    assert_eq!(status.observed_generation, open.status.observed_generation, "nobody may take the old verdict for a new one");
     let o = edit(open, edited());
     let o = next(&o, step(&o, 220).status);
     assert!(o.status.attributes.iter().any(|result| !result.verified));
