@@ -63,8 +63,7 @@ pub(super) async fn write(
             Err(error) => refused(name, error),
         };
     };
-    let uid = object.metadata.uid.as_deref().unwrap_or_default();
-    if !found.metadata.owner_references.iter().flatten().any(|owner| owner.uid == uid) {
+    if !is_ours(object, &found) {
         return Ok(Err(Failure::SecretConflict { name }));
     }
     let held = |key: &str| found.data.as_ref().and_then(|data| data.get(key));
@@ -92,9 +91,7 @@ pub(super) async fn empty(ctx: &Ctx, object: &IdentityVerification) -> Result<Re
         Ok(found) => found,
         Err(error) => return refused(name, error).map(|refused| refused.map(drop)),
     };
-    let uid = object.metadata.uid.as_deref().unwrap_or_default();
-    let ours = |found: &Secret| found.metadata.owner_references.iter().flatten().any(|owner| owner.uid == uid);
-    let Some(found) = found.filter(ours) else { return Ok(Ok(())) };
+    let Some(found) = found.filter(|found| is_ours(object, found)) else { return Ok(Ok(())) };
     if !found.data.iter().flatten().any(|(key, _)| HANDED_OUT.contains(&key.as_str())) {
         return Ok(Ok(()));
     }
@@ -107,6 +104,12 @@ pub(super) async fn empty(ctx: &Ctx, object: &IdentityVerification) -> Result<Re
         Ok(_) => Ok(Ok(())),
         Err(error) => refused(name, error).map(|refused| refused.map(drop)),
     }
+}
+
+/// Whether the Secret is owned by this object.
+fn is_ours(object: &IdentityVerification, found: &Secret) -> bool {
+    let uid = object.metadata.uid.as_deref().unwrap_or_default();
+    found.metadata.owner_references.iter().flatten().any(|owner| owner.uid == uid)
 }
 
 /// A right, a quota or an admission policy stands in the way: the object says so. Anything else is trouble that passes.

@@ -9,10 +9,10 @@ use crate::{
 };
 
 use super::{
-    Effect, Failure, Fence, Looked, Observed, VerificationPlan, cancel, capture, conditions, recovery,
+    Effect, Failure, Fence, Observed, VerificationPlan, cancel, conditions, recovery,
     request::{Accepted, Ready, acceptable},
-    start::{adopt, fence_of_intent, intend_applicant, intend_run, intent},
-    turn::{look, nothing, perform, refused},
+    start::{fence_of_intent, intend_applicant, intend_run, intent},
+    turn::{nothing, refused},
     verdict::{self, NO_KEY},
 };
 
@@ -84,37 +84,18 @@ pub(super) fn updated(o: &Observed, now: Timestamp, taken: bool) -> Verification
     }
 }
 
-/// Whether the change was taken is not known. It may still take effect late, so that what the applicant holds is known again only once it
-/// was waited out and the change sent anew. No run was ever sent under this record.
+/// Whether the data was taken is not known. It may still take effect late, so that what the applicant holds is known again only once it
+/// was waited out and the data sent anew. No run was ever sent under this record.
 pub(super) fn in_doubt(o: &Observed, now: Timestamp, operation: &Operation) -> VerificationPlan {
     if o.spec.cancelled {
         return cancel::without_a_run(o, now, Some(Fence::Operation(operation.nonce.clone())));
     }
-    let due = recovery::next_applicant(o, now, operation);
-    if due > now {
-        return recovery::waiting(o, now, due);
-    }
-    let accepted = match acceptable(o) {
-        Err(failure) => return refused(o, now, &failure),
-        Ok(Accepted::Unread(effect)) => return perform(o, effect),
-        Ok(Accepted::Read(accepted)) => accepted,
-    };
-    match o.looked() {
-        None => return perform(o, look(o, true)),
-        Some(Err(failure)) => return refused(o, now, failure),
-        Some(Ok(Looked { applicant_known: false, .. })) => return unknown(o, now, accepted),
-        Some(Ok(looked)) if !looked.runs.is_empty() => return adopt(o, now, looked, o.status.basis.clone()),
-        Some(Ok(_)) => {}
-    }
-    if let Err(failure) = capture::in_time(o, now) {
-        return refused(o, now, &failure);
-    }
-    match ApplicantId::parse(o.status.applicant_id.clone().unwrap_or_default()) {
+    recovery::sent_again(o, now, operation, |accepted| match ApplicantId::parse(o.status.applicant_id.clone().unwrap_or_default()) {
         Ok(id) if holds(o.status.basis.as_ref(), &accepted.basis) != Holds::More => {
             intend_update(o, now, id, accepted, operation.tries + 1)
         }
         _ => another_for_changes(o, now, accepted),
-    }
+    })
 }
 
 /// The vendor does not know the applicant. Before the first outcome that means another account; later it may have been erased there.

@@ -11,7 +11,7 @@ use crate::{
 
 use super::{
     Effect, Failure, Fence, Looked, Notice, NoticeKind, Observed, VerificationPlan, Wake, applicant, cancel, capture, conditions, inputs,
-    request::{Accepted, acceptable, willing},
+    request::{Accepted, Ready, acceptable, willing},
     schedule::{after, between},
     start::{adopt, beside, intend_applicant, oldest, start_run, started},
     timing::LOOKS_BEFORE_ABSENT,
@@ -95,11 +95,26 @@ pub(super) fn in_doubt(o: &Observed, now: Timestamp, operation: &Operation) -> V
     }
 }
 
-/// Whether the applicant exists cannot be found out: create one again, ever more rarely, and report that another may exist.
+/// Whether the applicant exists cannot be found out: create one again, and report that another may exist.
 fn applicant_in_doubt(o: &Observed, now: Timestamp, operation: &Operation) -> VerificationPlan {
     if o.spec.cancelled {
         return orphaned(o, now, operation);
     }
+    sent_again(o, now, operation, |accepted| {
+        let mut plan = intend_applicant(o, now, accepted, operation.tries + 1);
+        plan.notices.push(possible_orphan(o, operation));
+        plan
+    })
+}
+
+/// What became of an applicant, or of its data, cannot be found out: it is sent again, ever more rarely, as `send` says. Only a run would
+/// show that somebody has gone further than this record says, as after a restore of etcd.
+pub(super) fn sent_again(
+    o: &Observed,
+    now: Timestamp,
+    operation: &Operation,
+    send: impl FnOnce(Ready) -> VerificationPlan,
+) -> VerificationPlan {
     let due = next_applicant(o, now, operation);
     if due > now {
         return waiting(o, now, due);
@@ -109,19 +124,17 @@ fn applicant_in_doubt(o: &Observed, now: Timestamp, operation: &Operation) -> Ve
         Ok(Accepted::Unread(effect)) => return perform(o, effect),
         Ok(Accepted::Read(accepted)) => accepted,
     };
-    // Only a run would show that somebody has gone further than this record says, as after a restore of etcd.
     match o.looked() {
         None => return perform(o, look(o, true)),
         Some(Err(failure)) => return refused(o, now, failure),
+        Some(Ok(Looked { applicant_known: false, .. })) => return applicant::unknown(o, now, accepted),
         Some(Ok(looked)) if !looked.runs.is_empty() => return adopt(o, now, looked, o.status.basis.clone()),
         Some(Ok(_)) => {}
     }
-    if let Err(failure) = capture::in_time(o, now) {
-        return refused(o, now, &failure);
+    match capture::in_time(o, now) {
+        Err(failure) => refused(o, now, &failure),
+        Ok(()) => send(accepted),
     }
-    let mut plan = intend_applicant(o, now, accepted, operation.tries + 1);
-    plan.notices.push(possible_orphan(o, operation));
-    plan
 }
 
 fn possible_orphan(o: &Observed, operation: &Operation) -> Notice {
@@ -151,7 +164,7 @@ fn orphaned(o: &Observed, now: Timestamp, operation: &Operation) -> Verification
 }
 
 /// When an applicant of unknown fate is created, or sent its data, again.
-pub(super) fn next_applicant(o: &Observed, now: Timestamp, operation: &Operation) -> Timestamp {
+fn next_applicant(o: &Observed, now: Timestamp, operation: &Operation) -> Timestamp {
     let wait = match operation.tries {
         0 => o.timing.doubt(),
         tries => o.timing.tries[(tries as usize - 1).min(o.timing.tries.len() - 1)],

@@ -1,5 +1,6 @@
 //! Tests of the core: the tables as data, and what holds for every plan. This file owns the stages of a life that the rows begin from.
 
+mod adoption;
 mod applicant;
 mod attempt;
 mod cancel;
