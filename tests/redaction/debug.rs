@@ -59,7 +59,7 @@ fn nothing_that_holds_them_prints_them() {
     let facts = Facts {
         custom_data: Some(Ok(custom_data.clone())),
         attributes: Some(Ok(attributes.clone())),
-        looked: Some(Ok(Looked { applicant_known: true, runs: vec![run.clone()] })),
+        looked: [("tag".into(), Ok(Looked { applicant_known: true, runs: vec![run.clone()] }))].into(),
         started: Some(Ok(Box::new(run.clone()))),
         run: Some(Ok(Box::new(run.clone()))),
         ..Facts::default()
