@@ -151,6 +151,11 @@ impl Client {
         Self { transport, endpoint, authorization, limiter }
     }
 
+    /// What it shares with all that use the same credential.
+    pub fn limiter(&self) -> &Limiter {
+        &self.limiter
+    }
+
     /// Permits one call, or says why not.
     pub fn try_acquire(&self, class: Class, turn: &Turn<'_>) -> Result<Permit, Refused> {
         self.limiter.try_acquire(class, turn)
