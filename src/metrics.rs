@@ -1,13 +1,13 @@
-//! The operator's counters. Every label is a closed set, so nothing that comes from outside can make a new series or carry personal data.
+//! The operator's counters and gauges. Every label is a closed set, so nothing that comes from outside can make a new series or carry personal data.
 
 use std::sync::Arc;
 
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
-use prometheus_client::metrics::{counter::Counter, family::Family};
+use prometheus_client::metrics::{counter::Counter, family::Family, gauge::Gauge};
 use prometheus_client::registry::Registry;
 
-use crate::onfido::error::VendorError;
+use crate::onfido::{error::VendorError, limiter::Class};
 use crate::webhook::route::Answer;
 
 /// What stands before every name.
@@ -72,6 +72,57 @@ impl<T> From<&Result<T, VendorError>> for VendorOutcome {
     }
 }
 
+/// What a call to the vendor is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+pub enum CallClass {
+    Start,
+    Poll,
+    Audit,
+}
+
+impl From<Class> for CallClass {
+    fn from(class: Class) -> Self {
+        match class {
+            Class::Start => Self::Start,
+            Class::Poll => Self::Poll,
+            Class::Audit => Self::Audit,
+        }
+    }
+}
+
+/// What was said to who wanted to call the vendor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+pub enum Permission {
+    /// Go ahead.
+    Given,
+    /// The same, to one that had been told to wait.
+    GivenAfterWaiting,
+    /// Others go first, or the minute's calls are spent.
+    ToldToWait,
+    /// The vendor does not take the token.
+    Unauthorized,
+}
+
+/// Of all credentials together, in requests per minute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+enum Rate {
+    /// As the providers ask for it.
+    Configured,
+    /// As far as the vendor bears it.
+    Borne,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PermissionLabels {
+    class: CallClass,
+    permission: Permission,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RateLabels {
+    rate: Rate,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct DeliveryLabels {
     answer: Answer,
@@ -83,12 +134,15 @@ struct CallLabels {
     outcome: VendorOutcome,
 }
 
-/// All counters; clones share them.
+/// All counters and gauges; clones share them.
 #[derive(Clone, Debug)]
 pub struct Metrics {
     registry: Arc<Registry>,
     deliveries: Family<DeliveryLabels, Counter>,
     vendor_calls: Family<CallLabels, Counter>,
+    permissions: Family<PermissionLabels, Counter>,
+    rates: Family<RateLabels, Gauge>,
+    refused_credentials: Gauge,
     possible_orphan_applicants: Counter,
     extra_runs: Counter,
     reconcile_panics: Counter,
@@ -102,6 +156,9 @@ impl Default for Metrics {
             registry: Arc::default(),
             deliveries: Family::default(),
             vendor_calls: Family::default(),
+            permissions: Family::default(),
+            rates: Family::default(),
+            refused_credentials: Gauge::default(),
             possible_orphan_applicants: Counter::default(),
             extra_runs: Counter::default(),
             reconcile_panics: Counter::default(),
@@ -109,6 +166,9 @@ impl Default for Metrics {
         };
         registry.register("deliveries", "Webhook deliveries, by how they were answered", metrics.deliveries.clone());
         registry.register("vendor_calls", "Calls to the vendor, by what came of them", metrics.vendor_calls.clone());
+        registry.register("permissions", "Asked for calls to the vendor, by what was said", metrics.permissions.clone());
+        registry.register("requests_per_minute", "What the vendor may be asked, of all credentials together", metrics.rates.clone());
+        registry.register("refused_credentials", "API tokens that the vendor does not take", metrics.refused_credentials.clone());
         registry.register(
             "possible_orphan_applicants",
             "Applicants that may exist at the vendor though no object knows them",
@@ -135,6 +195,19 @@ impl Metrics {
     /// The vendor was called.
     pub fn vendor_call(&self, operation: VendorOperation, outcome: VendorOutcome) {
         self.vendor_calls.get_or_create(&CallLabels { operation, outcome }).inc();
+    }
+
+    /// Somebody wanted to call the vendor.
+    pub fn permission(&self, class: Class, permission: Permission) {
+        self.permissions.get_or_create(&PermissionLabels { class: class.into(), permission }).inc();
+    }
+
+    /// What all credentials together may ask a minute, what the vendor bears of it, and how many of them it does not take.
+    pub fn credentials(&self, configured: u32, borne: u32, refused: usize) {
+        for (rate, requests) in [(Rate::Configured, configured), (Rate::Borne, borne)] {
+            self.rates.get_or_create(&RateLabels { rate }).set(requests.into());
+        }
+        self.refused_credentials.set(i64::try_from(refused).unwrap_or(i64::MAX));
     }
 
     /// An applicant may exist that no object knows.
@@ -175,6 +248,8 @@ mod tests {
         metrics.clone().delivery(Answer::Recorded);
         metrics.delivery(Answer::Recorded);
         metrics.vendor_call(VendorOperation::StartRun, VendorOutcome::from(&Err::<(), _>(VendorError::TimedOut)));
+        metrics.permission(Class::Poll, Permission::GivenAfterWaiting);
+        metrics.credentials(320, 310, 1);
         metrics.possible_orphan_applicant();
         metrics.extra_runs(2);
         metrics.reconcile_panic();
@@ -183,6 +258,10 @@ mod tests {
         for line in [
             "onfido_operator_deliveries_total{answer=\"Recorded\"} 2",
             "onfido_operator_vendor_calls_total{operation=\"StartRun\",outcome=\"TimedOut\"} 1",
+            "onfido_operator_permissions_total{class=\"Poll\",permission=\"GivenAfterWaiting\"} 1",
+            "onfido_operator_requests_per_minute{rate=\"Configured\"} 320",
+            "onfido_operator_requests_per_minute{rate=\"Borne\"} 310",
+            "onfido_operator_refused_credentials 1",
             "onfido_operator_possible_orphan_applicants_total 1",
             "onfido_operator_extra_runs_total 2",
             "onfido_operator_reconcile_panics_total 1",

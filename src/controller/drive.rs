@@ -7,9 +7,10 @@ use kube::{Api, api::ListParams};
 
 use crate::{
     api::{IdentityVerification, OnfidoProvider},
-    onfido::limiter::{Class, Permit},
+    metrics::Permission,
+    onfido::limiter::{Class, Permit, Refused, Turn},
     pause,
-    plan::{self, Effect, Fence, Observed, Wake},
+    plan::{self, Effect, Failure, Fence, Observed, Wake},
 };
 
 use super::{
@@ -30,7 +31,7 @@ pub(super) enum End {
     Throttled(Throttled),
 }
 
-/// The calls a pass needs next, and how long it must wait for them at least.
+/// The calls a pass needs next, and when to ask for them again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Throttled {
     pub(super) class: Class,
@@ -41,11 +42,12 @@ pub(super) struct Throttled {
 /// Takes one verification as far as it goes now.
 pub(super) async fn verification(ctx: &Ctx, mut object: IdentityVerification, provider: Option<OnfidoProvider>) -> Result<End, Trouble> {
     let uid = object.metadata.uid.clone().unwrap_or_default();
-    let mut permits: Vec<Permit> = vec![];
-    if let Some(before) = ctx.memories.verification(&uid, |memory| memory.throttled.take())
-        && let Some(throttled) = reserve(ctx, provider.as_ref(), before.class, before.calls, &mut permits).await?
+    let (namespace, mut calls) = (object.metadata.namespace.clone().unwrap_or_default(), Calls::default());
+    calls.waited = ctx.memories.verification(&uid, |memory| memory.throttled.take());
+    if let Some(before) = calls.waited
+        && let Err(Held::Wait(wait)) = calls.reserve(ctx, provider.as_ref(), turn(&namespace, &uid), before.class, before.calls).await?
     {
-        return Ok(End::Throttled(throttled));
+        return Ok(End::Throttled(Throttled { wait, ..before }));
     }
     let api: Api<IdentityVerification> = Api::namespaced(ctx.client.clone(), object.metadata.namespace.as_deref().unwrap_or_default());
     let mut observed = observe::verification(ctx, &object, provider.as_ref(), Timestamp::now()).await?;
@@ -70,13 +72,21 @@ pub(super) async fn verification(ctx: &Ctx, mut object: IdentityVerification, pr
         let began = Began::now();
         let plan = plan::verification::plan(&observed, Timestamp::now());
 
-        let (class, calls) = plan.effect.as_ref().map_or((Class::Poll, 0), |effect| (perform::class(effect), perform::calls(effect)));
-        while let Some(throttled) = reserve(ctx, provider.as_ref(), class, calls, &mut permits).await? {
-            // What a paid call has brought and is not on record yet comes before saving calls.
-            if observed.facts.started.is_none() || began.elapsed() + throttled.wait >= ctx.timing().deadline {
-                return Ok(End::Throttled(throttled));
+        let (class, count) = plan.effect.as_ref().map_or((Class::Poll, 0), |effect| (perform::class(effect), perform::calls(effect)));
+        let refused = loop {
+            match calls.reserve(ctx, provider.as_ref(), turn(&namespace, &uid), class, count).await? {
+                Ok(()) => break false,
+                Err(Held::Unauthorized) => break true,
+                // What a paid call has brought and is not on record yet comes before saving calls.
+                Err(Held::Wait(wait)) if observed.facts.started.is_none() || began.elapsed() + wait >= ctx.timing().deadline => {
+                    return Ok(End::Throttled(Throttled { class, calls: count, wait }));
+                }
+                Err(Held::Wait(wait)) => tokio::time::sleep(wait).await,
             }
-            tokio::time::sleep(throttled.wait).await;
+        };
+        if let Some(effect) = plan.effect.as_ref().filter(|_| refused) {
+            observed.forgo(effect, Failure::Unauthorized);
+            continue;
         }
         let next = plan.effect.as_ref().map_or("nothing", Effect::name);
         pause::at("before-record", next).await;
@@ -103,7 +113,7 @@ pub(super) async fn verification(ctx: &Ctx, mut object: IdentityVerification, pr
             return Ok(End::Planned(plan.wake));
         };
         pause::at("before", next).await;
-        let outcome = perform::effect(ctx, &object, provider.as_ref(), &effect, &mut permits, began).await?;
+        let outcome = perform::effect(ctx, &object, provider.as_ref(), &effect, &mut calls.permits, began).await?;
         pause::at("after", next).await;
         observed.absorb(&effect, outcome);
         observed.nonce = observe::nonce();
@@ -111,23 +121,54 @@ pub(super) async fn verification(ctx: &Ctx, mut object: IdentityVerification, pr
     Ok(End::Planned(Wake::Backoff))
 }
 
-/// Reserves the calls an effect and what follows it at once need, together or not at all, before anything is recorded: no intent is ever
-/// written for a call that must wait its turn.
-async fn reserve(
-    ctx: &Ctx,
-    provider: Option<&OnfidoProvider>,
-    class: Class,
-    calls: usize,
-    permits: &mut Vec<Permit>,
-) -> Result<Option<Throttled>, Trouble> {
-    let missing = u32::try_from(calls.saturating_sub(permits.len())).ok().and_then(NonZeroU32::new);
-    let (Some(provider), Some(missing)) = (provider, missing) else { return Ok(None) };
-    let Ok(vendor) = ctx.vendors.of(provider).await? else { return Ok(None) }; // performing it will say why
-    match vendor.client.try_acquire_all(class, missing) {
-        Ok(more) => permits.extend(more),
-        Err(wait) => return Ok(Some(Throttled { class, calls, wait })),
+/// The calls of one pass.
+#[derive(Default)]
+struct Calls {
+    permits: Vec<Permit>,
+    /// Whether some were permitted: they would be lost if the pass gave up.
+    begun: bool,
+    /// What the pass before was told to wait for.
+    waited: Option<Throttled>,
+}
+
+/// Why a pass does not go on as planned.
+enum Held {
+    Wait(Duration),
+    /// The vendor does not take the token.
+    Unauthorized,
+}
+
+/// A verification waits in the line of its namespace.
+fn turn<'a>(namespace: &'a str, uid: &'a str) -> Turn<'a> {
+    Turn { line: namespace, who: uid, begun: false }
+}
+
+impl Calls {
+    /// Reserves the calls an effect and what follows it at once need, together or not at all, before anything is recorded: no intent is
+    /// ever written for a call that must wait its turn, or that the vendor would refuse whatever it is.
+    async fn reserve(
+        &mut self,
+        ctx: &Ctx,
+        provider: Option<&OnfidoProvider>,
+        turn: Turn<'_>,
+        class: Class,
+        count: usize,
+    ) -> Result<Result<(), Held>, Trouble> {
+        let missing = u32::try_from(count.saturating_sub(self.permits.len())).ok().and_then(NonZeroU32::new);
+        let (Some(provider), Some(missing)) = (provider, missing) else { return Ok(Ok(())) };
+        let Ok(vendor) = ctx.vendors.of(provider).await? else { return Ok(Ok(())) }; // performing it will say why
+        let (permission, reserved) = match vendor.client.try_acquire_all(class, &Turn { begun: self.begun, ..turn }, missing) {
+            Ok(more) => {
+                self.permits.extend(more);
+                self.begun = true;
+                (if self.waited.take().is_some() { Permission::GivenAfterWaiting } else { Permission::Given }, Ok(()))
+            }
+            Err(Refused::Wait(wait)) => (Permission::ToldToWait, Err(Held::Wait(wait))),
+            Err(Refused::Unauthorized) => (Permission::Unauthorized, Err(Held::Unauthorized)),
+        };
+        ctx.settings.metrics.permission(class, permission);
+        Ok(reserved)
     }
-    Ok(None)
 }
 
 /// Records a plan. What a paid call rests on or has brought is retried for minutes: it cannot be had again.

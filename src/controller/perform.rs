@@ -9,7 +9,7 @@ use crate::{
     metrics::{VendorOperation as Operation, VendorOutcome},
     onfido::{
         error::{self, VendorError},
-        limiter::{Class, Permit},
+        limiter::{Class, Permit, Turn},
         model::{ApplicantId, WorkflowRunId},
     },
     plan::{Effect, Failure, FreshToken, Looked, Receipt},
@@ -97,7 +97,8 @@ pub(super) async fn effect(
         Ok(vendor) => vendor,
         Err(failure) => return Ok(Err(failure)),
     };
-    let outcome = call(ctx, &vendor, effect, permits, began).await;
+    let [line, who] = [&object.metadata.namespace, &object.metadata.uid].map(|of| of.as_deref().unwrap_or_default());
+    let outcome = call(ctx, &vendor, effect, &Turn { line, who, begun: true }, permits, began).await;
     if matches!(outcome, Err(Failure::Unauthorized)) {
         ctx.vendors.doubt(provider);
         ctx.memories.provider(provider.metadata.uid.as_deref().unwrap_or_default(), |memory| memory.probed = None);
@@ -106,7 +107,7 @@ pub(super) async fn effect(
     Ok(outcome)
 }
 
-async fn call(ctx: &Ctx, vendor: &Vendor, effect: &Effect, permits: &mut Vec<Permit>, began: Began) -> Outcome {
+async fn call(ctx: &Ctx, vendor: &Vendor, effect: &Effect, turn: &Turn<'_>, permits: &mut Vec<Permit>, began: Began) -> Outcome {
     let mut permit = || permits.pop().ok_or(Failure::RateLimited { after: None });
     match effect {
         effect if effect.is_unrepeatable() && began.is_over(ctx.timing().deadline) => Err(Failure::TooLate),
@@ -135,15 +136,22 @@ async fn call(ctx: &Ctx, vendor: &Vendor, effect: &Effect, permits: &mut Vec<Per
                 Err(error) => Err(get_failure(error)),
             }
         }
-        Effect::ReadRun { run, applicant } => read_run(ctx, vendor, run, applicant.as_ref(), permit()?).await,
-        Effect::LookForRun { applicant, tag, of_any } => look(ctx, vendor, applicant.as_ref(), tag, *of_any, permit).await,
+        Effect::ReadRun { run, applicant } => read_run(ctx, vendor, turn, run, applicant.as_ref(), permit()?).await,
+        Effect::LookForRun { applicant, tag, of_any } => look(ctx, vendor, turn, applicant.as_ref(), tag, *of_any, permit).await,
         // These call nobody, and are performed above.
         Effect::ReadAttributes { .. } | Effect::ReadCustomData => Err(Failure::TooLate),
         Effect::WriteCaptureSecret { .. } | Effect::EmptyCaptureSecret => Err(Failure::TooLate),
     }
 }
 
-async fn read_run(ctx: &Ctx, vendor: &Vendor, run: &WorkflowRunId, applicant: Option<&ApplicantId>, permit: Permit) -> Outcome {
+async fn read_run(
+    ctx: &Ctx,
+    vendor: &Vendor,
+    turn: &Turn<'_>,
+    run: &WorkflowRunId,
+    applicant: Option<&ApplicantId>,
+    permit: Permit,
+) -> Outcome {
     let answer = vendor.client.get_workflow_run(permit, run).await;
     let error = match counted(ctx, Operation::GetRun, answer) {
         Ok(run) => return Ok(Receipt::RunRead(Box::new(run))),
@@ -155,7 +163,7 @@ async fn read_run(ctx: &Ctx, vendor: &Vendor, run: &WorkflowRunId, applicant: Op
         error => return Err(get_failure(error)),
     }
     // Purged, another account's, or reads that lag behind writes?
-    let (Some(applicant), Ok(permit)) = (applicant, vendor.client.try_acquire(Class::Poll)) else {
+    let (Some(applicant), Ok(permit)) = (applicant, vendor.client.try_acquire(Class::Poll, turn)) else {
         return Err(Failure::UnexpectedAnswer { what: "it does not know the run" });
     };
     let answer = vendor.client.get_applicant(permit, applicant).await;
@@ -169,6 +177,7 @@ async fn read_run(ctx: &Ctx, vendor: &Vendor, run: &WorkflowRunId, applicant: Op
 async fn look(
     ctx: &Ctx,
     vendor: &Vendor,
+    turn: &Turn<'_>,
     applicant: Option<&ApplicantId>,
     tag: &str,
     of_any: bool,
@@ -179,7 +188,7 @@ async fn look(
     {
         return Ok(Receipt::Looked(Looked { applicant_known: false, runs: vec![] }));
     }
-    let answer = vendor.client.find_workflow_runs(permit()?, Class::Start, applicant.filter(|_| !of_any), tag).await;
+    let answer = vendor.client.find_workflow_runs(permit()?, Class::Start, turn, applicant.filter(|_| !of_any), tag).await;
     let search = counted(ctx, Operation::ListRuns, answer).map_err(get_failure)?;
     if !search.complete {
         return Err(Failure::UnexpectedAnswer { what: "its list of runs has no end" });

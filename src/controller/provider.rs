@@ -8,7 +8,11 @@ use kube::{Api, runtime::controller::Action};
 use crate::{
     api::{self, OnfidoProvider, SecretUse},
     metrics::{VendorOperation, VendorOutcome},
-    onfido::{error::VendorError, limiter::Class, secret::WebhookToken},
+    onfido::{
+        error::VendorError,
+        limiter::{Refused, Turn},
+        secret::WebhookToken,
+    },
     plan::{
         Failure, Wake,
         provider::{Effect, Facts, Observed, plan},
@@ -97,9 +101,13 @@ async fn drive(ctx: &Ctx, object: OnfidoProvider) -> Result<Wake, Trouble> {
                 observed.facts.credentials = Some(found.as_ref().map(|vendor| vendor.environment).map_err(Clone::clone));
                 observed.facts.webhook = Some(webhook_tokens(ctx, &object, &namespace).await?);
                 vendor = found.ok();
+                // Whoever was told that the token is refused, and by which provider: what was seen before says nothing any more.
+                let accepted = vendor.as_ref().filter(|vendor| !vendor.client.limiter().is_unauthorized());
                 observed.last_probe = ctx.memories.provider(&uid, |memory| {
-                    memory.probed.as_ref().filter(|(token, _)| vendor.as_ref().is_some_and(|v| v.digest == *token)).map(|(_, at)| *at)
+                    memory.probed.as_ref().filter(|(token, _)| accepted.is_some_and(|v| v.digest == *token)).map(|(_, at)| *at)
                 });
+                let (configured, borne, refused) = ctx.vendors.rates();
+                ctx.settings.metrics.credentials(configured, borne, refused);
             }
             (Some(Effect::Probe), Some(vendor)) => observed.facts.probe = Some(probe(ctx, &object, &uid, vendor).await),
             (Some(Effect::Probe), None) => return Ok(Wake::Backoff),
@@ -124,7 +132,11 @@ async fn webhook_tokens(ctx: &Ctx, object: &OnfidoProvider, namespace: &str) -> 
 }
 
 async fn probe(ctx: &Ctx, object: &OnfidoProvider, uid: &str, vendor: &Vendor) -> Result<(), Failure> {
-    let permit = vendor.client.try_acquire(Class::Start).map_err(|wait| Failure::RateLimited { after: Some(wait) })?;
+    let turn = Turn { line: object.metadata.namespace.as_deref().unwrap_or_default(), who: uid, begun: true };
+    let permit = vendor.client.try_acquire_probe(&turn).map_err(|refused| match refused {
+        Refused::Wait(wait) => Failure::RateLimited { after: Some(wait) },
+        Refused::Unauthorized => Failure::Unauthorized, // another provider with the same token finds out just now
+    })?;
     let answer = vendor.client.probe(permit).await;
     ctx.settings.metrics.vendor_call(VendorOperation::Probe, VendorOutcome::from(&answer));
     match answer {

@@ -3,7 +3,8 @@
 use std::{
     collections::HashMap,
     num::NonZeroU32,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
 use sha2::{Digest, Sha256};
@@ -24,7 +25,7 @@ use super::{Settings, Trouble};
 
 const LIVE_PER_MINUTE: u32 = 300;
 const SANDBOX_PER_MINUTE: u32 = 20;
-/// Credentials remembered at once; more are rebuilt when needed.
+/// Credentials remembered at once. The one that was not used for longest makes room for another, and with it what its limiter has learned.
 const CAPACITY: usize = 1024;
 
 /// Clients of the vendor.
@@ -32,13 +33,14 @@ pub(super) struct Vendors {
     transport: Transport,
     endpoints: Vec<(Region, Endpoint)>,
     secrets: Arc<Secrets>,
-    known: Mutex<HashMap<Account, Vendor>>,
+    /// For how long a provider counts among those who use a token.
+    token_use: Duration,
+    known: Mutex<HashMap<Account, Known>>,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Account {
     region: Region,
-    per_minute: u32,
     /// Of the token, which itself is kept in the client only.
     digest: [u8; 32],
 }
@@ -52,11 +54,31 @@ pub(super) struct Vendor {
     pub(super) environment: Environment,
 }
 
+/// A credential in use.
+struct Known {
+    vendor: Vendor,
+    users: Users,
+    used: Instant,
+}
+
+/// The providers that use a credential, by uid: how many requests per minute each asks for, and when it was last seen.
+#[derive(Default)]
+struct Users(HashMap<String, (NonZeroU32, Instant)>);
+
+impl Users {
+    /// One of them is seen: the least that any of them asks for counts, until it was not seen for `long`.
+    fn seen(&mut self, uid: &str, per_minute: NonZeroU32, now: Instant, long: Duration) -> NonZeroU32 {
+        self.0.insert(uid.to_owned(), (per_minute, now));
+        self.0.retain(|_, (_, seen)| now.saturating_duration_since(*seen) <= long);
+        self.0.values().map(|(per_minute, _)| *per_minute).min().unwrap_or(per_minute)
+    }
+}
+
 impl Vendors {
     pub(super) fn new(settings: &Settings, secrets: Arc<Secrets>) -> Result<Self, Trouble> {
         let timeouts = Timeouts { post: settings.timing.post_timeout, ..Timeouts::default() };
         let transport = Transport::new(timeouts)?;
-        Ok(Self { transport, endpoints: settings.endpoints.clone(), secrets, known: Mutex::default() })
+        Ok(Self { transport, endpoints: settings.endpoints.clone(), secrets, token_use: settings.timing.token_use, known: Mutex::default() })
     }
 
     /// The client of a provider's credentials as they are now.
@@ -80,19 +102,40 @@ impl Vendors {
             secret::Environment::Unknown => Environment::Unknown,
         };
         let by_environment = if environment == Environment::Sandbox { SANDBOX_PER_MINUTE } else { LIVE_PER_MINUTE };
-        let per_minute = provider.spec.rate_limit.as_ref().map_or(by_environment, |limit| limit.requests_per_minute).max(1);
+        let per_minute = provider.spec.rate_limit.as_ref().map_or(by_environment, |limit| limit.requests_per_minute);
+        let per_minute = NonZeroU32::new(per_minute).unwrap_or(NonZeroU32::MIN);
         let digest = Sha256::digest(token.expose()).into();
-        let account = Account { region: provider.spec.region, per_minute, digest };
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= CAPACITY && !known.contains_key(&account) {
-            known.clear();
+        let account = Account { region: provider.spec.region, digest };
+        let (mut all, now) = (self.known(), Instant::now());
+        if all.len() >= CAPACITY && !all.contains_key(&account) {
+            let unused = all.iter().min_by_key(|(_, known)| known.used).map(|(account, _)| account.clone());
+            unused.and_then(|account| all.remove(&account));
         }
-        let vendor = known.entry(account).or_insert_with(|| {
-            let limiter = Arc::new(Limiter::new(NonZeroU32::new(per_minute).unwrap_or(NonZeroU32::MIN)));
+        let known = all.entry(account).or_insert_with(|| {
+            let limiter = Arc::new(Limiter::new(per_minute));
             let client = Client::new(self.transport.clone(), self.endpoint(provider.spec.region), &token, limiter);
-            Vendor { client, digest, environment }
+            Known { vendor: Vendor { client, digest, environment }, users: Users::default(), used: now }
         });
-        Ok(Ok(vendor.clone()))
+        known.used = now;
+        let uid = provider.metadata.uid.as_deref().unwrap_or_default();
+        known.vendor.client.limiter().configure(known.users.seen(uid, per_minute, now, self.token_use));
+        Ok(Ok(known.vendor.clone()))
+    }
+
+    /// Of all credentials in use together: the requests per minute that are asked for, those that the vendor bears, and how many of them it
+    /// does not take.
+    pub(super) fn rates(&self) -> (u32, u32, usize) {
+        let (all, now) = (self.known(), Instant::now());
+        let used = all.values().filter(|known| now.saturating_duration_since(known.used) <= self.token_use);
+        used.fold((0, 0, 0), |(configured, borne, refused): (u32, u32, usize), known| {
+            let limiter = known.vendor.client.limiter();
+            let [asked, bears] = limiter.rates().map(NonZeroU32::get);
+            (configured.saturating_add(asked), borne.saturating_add(bears), refused + usize::from(limiter.is_unauthorized()))
+        })
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<Account, Known>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner) // plain data: valid whatever panicked
     }
 
     /// The credentials were refused: read them again soon.
@@ -146,4 +189,26 @@ pub(super) fn token_failure(namespace: &str, name: &str, key: &str, fault: Token
         TokenError::TooLong => "is too long",
     };
     Failure::TokenInvalid { namespace: namespace.into(), name: name.into(), key: key.into(), fault }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_least_that_a_user_of_the_token_asks_for_counts_while_it_uses_it() {
+        let (mut users, began, long) = (Users::default(), Instant::now(), Duration::from_secs(600));
+        let mut seen = |uid: &str, asks: u32, at: u64| {
+            users.seen(uid, NonZeroU32::new(asks).unwrap(), began + Duration::from_secs(at), long).get()
+        };
+        assert_eq!(seen("a", 300, 0), 300);
+        assert_eq!(seen("b", 100, 1), 100);
+        assert_eq!(seen("a", 300, 2), 100, "whoever asks");
+        assert_eq!(seen("b", 200, 3), 200, "an edit counts at once");
+        assert_eq!(seen("a", 50, 4), 50);
+        assert_eq!(seen("a", 300, 5), 200);
+        assert_eq!(seen("a", 300, 603), 200);
+        assert_eq!(seen("a", 300, 604), 300, "b is gone, or uses another");
+        assert_eq!(users.0.len(), 1);
+    }
 }

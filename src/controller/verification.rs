@@ -86,10 +86,10 @@ fn come_back(ctx: &Ctx, uid: &str, occasion: Occasion, end: Result<End, Trouble>
                 Some(Duration::try_from(moment.duration_since(jiff::Timestamp::now())).unwrap_or_default())
             }
             Ok(End::Throttled(throttled)) => {
-                // Everybody is told the time of the next call alone: whoever waits longer asks less often.
-                memory.failures = failures.saturating_add(1);
+                // It has a place, and was told when its turn comes: no failure.
+                memory.failures = failures;
                 memory.throttled = Some(*throttled);
-                Some(throttled.wait.max(ctx.backoff(failures).min(ctx.timing().throttled)))
+                Some(throttled.wait)
             }
             Ok(End::Planned(Wake::Backoff)) | Err(_) => {
                 memory.failures = failures.saturating_add(1);

@@ -10,8 +10,8 @@ use reqwest::{Method, Response, redirect};
 use serde::{Serialize, de::DeserializeOwned};
 use url::Url;
 
-use super::error::{VendorError, retry_after};
-use super::limiter::{Class, Limiter, Permit};
+use super::error::{ErrorType, VendorError, retry_after};
+use super::limiter::{Class, Limiter, Permit, Refused, Turn};
 use super::model::{Applicant, ApplicantId, NewApplicant, NewSdkToken, NewWorkflowRun, Region, WorkflowRun, WorkflowRunId};
 use super::secret::{ApiToken, SdkToken};
 
@@ -151,14 +151,24 @@ impl Client {
         Self { transport, endpoint, authorization, limiter }
     }
 
-    /// Permits one call, or tells how long to wait before asking again.
-    pub fn try_acquire(&self, class: Class) -> Result<Permit, Duration> {
-        self.limiter.try_acquire(class)
+    /// What it shares with all that use the same credential.
+    pub fn limiter(&self) -> &Limiter {
+        &self.limiter
     }
 
-    /// Permits so many calls together or none of them, or tells how long to wait before asking again.
-    pub fn try_acquire_all(&self, class: Class, calls: NonZeroU32) -> Result<Vec<Permit>, Duration> {
-        self.limiter.try_acquire_all(class, calls)
+    /// Permits one call, or says why not.
+    pub fn try_acquire(&self, class: Class, turn: &Turn<'_>) -> Result<Permit, Refused> {
+        self.limiter.try_acquire(class, turn)
+    }
+
+    /// Permits so many calls together or none of them, or says why not.
+    pub fn try_acquire_all(&self, class: Class, turn: &Turn<'_>, calls: NonZeroU32) -> Result<Vec<Permit>, Refused> {
+        self.limiter.try_acquire_all(class, turn, calls)
+    }
+
+    /// Permits a [`Client::probe`], also where nothing else is permitted because the vendor refused the token.
+    pub fn try_acquire_probe(&self, turn: &Turn<'_>) -> Result<Permit, Refused> {
+        self.limiter.try_acquire_probe(turn)
     }
 
     /// `POST /applicants`. Not repeatable: see [`VendorError::effect`].
@@ -222,17 +232,19 @@ impl Client {
         &self,
         first: Permit,
         class: Class,
+        turn: &Turn<'_>,
         applicant: Option<&ApplicantId>,
         tag: &str,
     ) -> Result<RunSearch, VendorError> {
         let mut seen = std::collections::HashSet::new();
         let mut runs = Vec::new();
         let mut patience = MAX_SEARCH_WAIT;
+        let turn = Turn { begun: true, ..*turn };
         let mut first = Some(first);
         for page in 1..=MAX_PAGES {
             let permit = match first.take() {
                 Some(first) => first,
-                None => self.acquire_within(class, &mut patience).await?,
+                None => self.acquire_within(class, &turn, &mut patience).await?,
             };
             let mut page = self.list_workflow_runs(permit, applicant, tag, page).await?;
             page.retain(|run| seen.insert(run.id.clone()));
@@ -246,20 +258,25 @@ impl Client {
         Ok(RunSearch { runs, complete: false })
     }
 
-    /// Whether the credential is accepted: asks for a run that cannot exist, which touches no personal data.
-    pub async fn probe(&self, _: Permit) -> Result<(), VendorError> {
+    /// Whether the credential is accepted: asks for a run that cannot exist, which touches no personal data. If it is, everybody who shares
+    /// the limiter may call again.
+    pub async fn probe(&self, _under_way: Permit) -> Result<(), VendorError> {
         let answer = self.get::<serde::de::IgnoredAny>(self.endpoint.join(&["workflow_runs", NIL]), MAX_BODY).await;
         match answer {
-            Ok(_) | Err(VendorError::NotFound) => Ok(()),
+            Ok(_) | Err(VendorError::NotFound) => {
+                self.limiter.authorized();
+                Ok(())
+            }
             Err(error) => Err(error),
         }
     }
 
-    async fn acquire_within(&self, class: Class, patience: &mut Duration) -> Result<Permit, VendorError> {
+    async fn acquire_within(&self, class: Class, turn: &Turn<'_>, patience: &mut Duration) -> Result<Permit, VendorError> {
         loop {
-            let wait = match self.try_acquire(class) {
+            let wait = match self.try_acquire(class, turn) {
                 Ok(permit) => return Ok(permit),
-                Err(wait) => wait,
+                Err(Refused::Unauthorized) => return Err(VendorError::Unauthorized { error_type: ErrorType::Other }),
+                Err(Refused::Wait(wait)) => wait,
             };
             *patience = patience.checked_sub(wait).ok_or(VendorError::Throttled { wait })?;
             tokio::time::sleep(wait).await;
@@ -299,11 +316,15 @@ impl Client {
         let wait = wait.and_then(|header| retry_after(header, Timestamp::now()));
         if status == 429 {
             // A date just past, or a zero, would let everyone back at once.
-            self.limiter.pause(wait.unwrap_or(DEFAULT_PAUSE).max(Duration::from_secs(1)));
+            self.limiter.too_many(wait.unwrap_or(DEFAULT_PAUSE).max(Duration::from_secs(1)));
         }
         // The status says it all; a body that does not arrive takes nothing from it.
         let body = read(response, MAX_REFUSAL).await.unwrap_or_default();
-        Err(VendorError::refusal(status, &body, wait))
+        let refusal = VendorError::refusal(status, &body, wait);
+        if matches!(refusal, VendorError::Unauthorized { .. }) {
+            self.limiter.unauthorized(); // others would be told the same
+        }
+        Err(refusal)
     }
 }
 

@@ -160,6 +160,15 @@ impl Observed {
         self.asked.is_some() && self.asked != self.status.reconciled
     }
 
+    /// Adds that an effect cannot be performed. What must be intended before is not intended: as if the look before it had failed.
+    pub fn forgo(&mut self, effect: &Effect, failure: Failure) {
+        if effect.is_unrepeatable() {
+            self.facts.looked = Some(Err(failure));
+        } else {
+            self.absorb(effect, Err(failure));
+        }
+    }
+
     /// Adds what came of an effect.
     pub fn absorb(&mut self, effect: &Effect, outcome: Result<Receipt, Failure>) {
         let standing = self.status.standing_verdict.as_ref().map(|standing| standing.workflow_run_id.as_str());

@@ -35,8 +35,8 @@ pub struct Timing {
     pub secret_ttl: Duration,
     /// How long the record of a paid call is tried, and the Secret it brought.
     pub persistence: Duration,
-    /// The most that an object waits for its turn at the vendor before it asks again.
-    pub throttled: Duration,
+    /// For how long a provider counts among those who use a token, after it was last seen to.
+    pub token_use: Duration,
     /// Least and most of an object's own backoff.
     pub backoff: [Duration; 2],
 }
@@ -69,7 +69,7 @@ impl Default for Timing {
             probe: s(600),
             secret_ttl: s(60),
             persistence: s(300),
-            throttled: s(30),
+            token_use: s(600),
             backoff: [s(1), s(300)],
         }
     }
@@ -106,7 +106,7 @@ impl Timing {
             probe,
             secret_ttl,
             persistence,
-            throttled,
+            token_use,
             backoff,
         } = self.clone();
         Self {
@@ -125,7 +125,7 @@ impl Timing {
             probe: scale(probe),
             secret_ttl: scale(secret_ttl),
             persistence: scale(persistence),
-            throttled: scale(throttled),
+            token_use: scale(token_use),
             backoff: backoff.map(scale),
         }
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use onfido_operator::onfido::{
     client::{Client, Endpoint, Timeouts, Transport},
     error::{Effect, ErrorType, VendorError},
-    limiter::{Class, Limiter, Permit},
+    limiter::{Class, Limiter, Permit, Refused, Turn},
     model::{ApplicantField, ApplicantId, NewApplicant, NewSdkToken, NewWorkflowRun, WorkflowId, WorkflowRunId},
     secret::{ApiToken, Personal},
 };
@@ -35,8 +35,10 @@ fn client(listener: &Listener) -> Client {
     client_at(&format!("{}/v3.6", listener.address), Timeouts::default())
 }
 
+const TURN: Turn<'static> = Turn { line: "shop", who: "person", begun: false };
+
 fn permit(client: &Client) -> Permit {
-    client.try_acquire(Class::Start).unwrap()
+    client.try_acquire(Class::Start, &TURN).unwrap()
 }
 
 fn new_applicant() -> NewApplicant {
@@ -288,12 +290,36 @@ async fn a_429_pauses_the_whole_credential() {
         let client = client(&listener);
         let error = client.get_workflow_run(permit(&client), &run_id()).await.unwrap_err();
         assert_eq!(error, VendorError::RateLimited { retry_after: told.map(Duration::from_secs) });
-        for class in [Class::Start, Class::Poll] {
-            let wait = client.try_acquire(class).unwrap_err();
+        for class in Class::ALL {
+            let Err(Refused::Wait(wait)) = client.try_acquire(class, &TURN) else { panic!("{class:?}") };
             assert!(wait <= Duration::from_secs(most) && wait > Duration::from_secs(most - 1), "{wait:?}");
         }
         assert_eq!(listener.requests().len(), 1);
+        assert_eq!(client.limiter().rates().map(NonZeroU32::get), [100_000, 66_600], "and it is called less from then on");
     }
+}
+
+#[tokio::test]
+async fn a_401_stops_the_whole_credential_until_a_probe_succeeds() {
+    let refusal = |status, kind: &str| json(status, &format!(r#"{{"error":{{"type":"{kind}"}}}}"#));
+    let listener = Listener::start(move |request| match request.number {
+        0 => refusal(403, "forbidden"),
+        1 => refusal(401, "incorrect_base_url"),
+        2 | 3 => refusal(401, "authorization_error"),
+        _ => refusal(404, "resource_not_found"),
+    })
+    .await;
+    let client = client(&listener);
+    for _ in 0..3 {
+        assert!(client.get_workflow_run(permit(&client), &run_id()).await.is_err());
+    }
+    let probe = async || client.probe(client.try_acquire_probe(&TURN).unwrap()).await.is_ok();
+    for accepted in [false, true] {
+        assert_eq!(client.try_acquire(Class::Start, &TURN).err(), Some(Refused::Unauthorized));
+        assert_eq!(probe().await, accepted);
+    }
+    let _ = permit(&client);
+    assert_eq!(listener.requests().len(), 5);
 }
 
 fn page(runs: impl IntoIterator<Item = (usize, &'static str, &'static str)>) -> Reply {
@@ -310,7 +336,7 @@ async fn a_search_reads_to_the_end_and_trusts_no_filter() {
     })
     .await;
     let client = client(&listener);
-    let found = client.find_workflow_runs(permit(&client), Class::Start, Some(&applicant_id()), "key-1").await.unwrap();
+    let found = client.find_workflow_runs(permit(&client), Class::Start, &TURN, Some(&applicant_id()), "key-1").await.unwrap();
     assert_eq!(found.runs.iter().map(|r| r.id.as_str()).collect::<Vec<_>>(), ["run-1", "run-4"]);
     assert!(found.complete);
     assert_eq!(listener.requests().len(), 3);
@@ -320,17 +346,17 @@ async fn a_search_reads_to_the_end_and_trusts_no_filter() {
 async fn a_search_ends_whatever_the_vendor_does() {
     let same = Listener::start(|_| page([(1, "applicant-1", "key-1")])).await;
     let at_same = client(&same);
-    let found = at_same.find_workflow_runs(permit(&at_same), Class::Poll, None, "key-1").await.unwrap();
+    let found = at_same.find_workflow_runs(permit(&at_same), Class::Poll, &TURN, None, "key-1").await.unwrap();
     assert_eq!((found.runs.len(), found.complete, same.requests().len()), (1, true, 2));
 
     let endless = Listener::start(|request| page([(request.number, "applicant-1", "key-2")])).await;
     let at_endless = client(&endless);
-    let found = at_endless.find_workflow_runs(permit(&at_endless), Class::Poll, None, "key-1").await.unwrap();
+    let found = at_endless.find_workflow_runs(permit(&at_endless), Class::Poll, &TURN, None, "key-1").await.unwrap();
     assert_eq!((found.runs.len(), found.complete, endless.requests().len()), (0, false, 20));
 
     let odd = Listener::start(|_| json(200, &format!(r#"[{RUN},{{"id":"run-2"}}]"#))).await;
     let at_odd = client(&odd);
-    let found = at_odd.find_workflow_runs(permit(&at_odd), Class::Poll, None, "key-1").await;
+    let found = at_odd.find_workflow_runs(permit(&at_odd), Class::Poll, &TURN, None, "key-1").await;
     assert_eq!(found.err(), Some(VendorError::Unreadable), "a run that is overlooked would be started again");
 }
 
@@ -342,10 +368,10 @@ async fn a_search_waits_for_its_later_pages_only() {
     for _ in 0..9 {
         let _ = permit(&client);
     }
-    let found = client.find_workflow_runs(permit(&client), Class::Start, None, "key-1").await.unwrap();
+    let found = client.find_workflow_runs(permit(&client), Class::Start, &TURN, None, "key-1").await.unwrap();
     assert!(found.complete);
-    let held = client.try_acquire(Class::Start);
-    assert!(matches!(held, Err(wait) if wait < Duration::from_secs(2)), "{held:?}");
+    let held = client.try_acquire(Class::Start, &TURN);
+    assert!(matches!(held, Err(Refused::Wait(wait)) if wait < Duration::from_secs(2)), "{held:?}");
     assert_eq!(listener.requests().len(), 2);
 }
 

@@ -82,7 +82,7 @@ fn every_duration_scales_but_the_vendors_own() {
         probe,
         secret_ttl,
         persistence,
-        throttled,
+        token_use,
         backoff,
     } = Timing::default().scaled(0.5);
     assert_eq!((deadline, post_timeout, settle, look_first_after), (secs(15), secs(10), secs(15), secs(30)));
@@ -90,7 +90,7 @@ fn every_duration_scales_but_the_vendors_own() {
     assert_eq!((looks[0], looks[6], slow_look, slow_retry), (Duration::from_millis(1500), secs(450), secs(1800), secs(150)));
     assert_eq!((sdk_token_lifetime, probe, secret_ttl), (secs(34 * 86400), secs(300), secs(30)));
     assert_eq!(fresh_token_lifetime, secs(85 * 30));
-    assert_eq!((persistence, throttled, backoff), (secs(150), secs(15), [Duration::from_millis(500), secs(150)]));
+    assert_eq!((persistence, token_use, backoff), (secs(150), secs(300), [Duration::from_millis(500), secs(150)]));
     assert_eq!(Timing::default().doubt(), secs(80));
 }
 

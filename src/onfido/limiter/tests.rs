@@ -1,0 +1,378 @@
+use std::{cmp::Reverse, collections::BinaryHeap};
+
+use governor::clock::FakeRelativeClock;
+
+use super::*;
+
+const ONE: NonZeroU32 = NonZeroU32::MIN;
+const TWO: NonZeroU32 = NonZeroU32::new(2).unwrap();
+const THREE: NonZeroU32 = NonZeroU32::new(3).unwrap();
+
+fn limiter(requests: u32) -> (Limiter<FakeRelativeClock>, FakeRelativeClock) {
+    let clock = FakeRelativeClock::default();
+    (Limiter::with_clock(NonZeroU32::new(requests).unwrap(), clock.clone()), clock)
+}
+
+fn turn<'a>(line: &'a str, who: &'a str) -> Turn<'a> {
+    Turn { line, who, begun: false }
+}
+
+/// Somebody whom the others have nothing to do with.
+const ALONE: Turn<'static> = Turn { line: "alone", who: "alone", begun: false };
+
+fn wait(refused: Refused) -> Duration {
+    match refused {
+        Refused::Wait(wait) => wait,
+        Refused::Unauthorized => panic!("unauthorized"),
+    }
+}
+
+/// Asks whenever the limiter says so, for ten minutes; the times at which it permitted.
+fn greedy(requests: u32, class: Class) -> Vec<Duration> {
+    let (limiter, clock) = limiter(requests);
+    let (mut now, mut permitted) = (Duration::ZERO, Vec::new());
+    while now < MINUTE * 10 {
+        match limiter.try_acquire(class, &ALONE).map_err(wait) {
+            Ok(_) => permitted.push(now),
+            Err(wait) => {
+                assert!(wait > Duration::ZERO && wait <= MINUTE + Duration::from_nanos(1), "{wait:?}");
+                clock.advance(wait);
+                now += wait;
+            }
+        }
+    }
+    permitted
+}
+
+/// The most of these times, in order, that lie in one minute.
+fn busiest(times: &[Duration]) -> usize {
+    let until = |from: &Duration| times.partition_point(|time| *time < *from + MINUTE);
+    times.iter().enumerate().map(|(number, from)| until(from) - number).max().unwrap_or_default()
+}
+
+#[test]
+fn no_minute_sees_more_than_was_asked_for_and_most_is_used() {
+    for requests in [1, 2, 3, 4, 5, 10, 20, 300, 400] {
+        let times = greedy(requests, Class::Start);
+        let busiest = busiest(&times);
+        assert!(busiest <= requests as usize, "{requests}: {busiest:?}");
+        // At a few calls a minute, those that must be permitted together leave little in between.
+        assert!(requests < 10 || times.len() >= requests as usize * 8, "{requests}: {}", times.len());
+    }
+}
+
+#[test]
+fn polls_leave_room_for_starts_and_audits_for_polls() {
+    for (class, before, room) in [(Class::Poll, Class::Start, 4), (Class::Audit, Class::Poll, 8)] {
+        let (limiter, _) = limiter(100);
+        // Each is somebody new, and does not come back.
+        let exhaust = |class| (0..).take_while(|n| limiter.try_acquire(class, &turn("shop", &format!("{class:?}-{n}"))).is_ok()).count();
+        exhaust(class);
+        assert!(exhaust(before) >= room, "{class:?}");
+        assert!(greedy(100, class).len() < greedy(100, before).len() * 85 / 100);
+    }
+    assert!(greedy(100, Class::Audit).len() <= greedy(100, Class::Start).len() / 2);
+}
+
+#[test]
+fn a_pause_holds_everything_until_it_ends_and_is_bounded() {
+    let (limiter, clock) = limiter(300);
+    limiter.pause(Duration::from_secs(30));
+    limiter.pause(Duration::from_secs(10));
+    for class in Class::ALL {
+        assert_eq!(limiter.try_acquire(class, &ALONE).err(), Some(Refused::Wait(Duration::from_secs(30))));
+    }
+    assert_eq!(limiter.try_acquire_probe(&ALONE).err(), Some(Refused::Wait(Duration::from_secs(30))));
+    clock.advance(Duration::from_secs(30));
+    assert!(limiter.try_acquire(Class::Start, &ALONE).is_ok());
+    limiter.pause(Duration::MAX);
+    assert_eq!(limiter.try_acquire(Class::Start, &ALONE).err(), Some(Refused::Wait(MAX_RETRY_AFTER)));
+}
+
+#[test]
+fn calls_that_belong_together_are_permitted_together_or_not_at_all() {
+    for rate in [3, 4, 9, 20, 300] {
+        let (limiter, clock) = limiter(rate);
+        let mut started = 0;
+        // Ten who need two or three calls each, and ask again whenever they are told to: each gets them.
+        while started < 10 {
+            match limiter.try_acquire_all(Class::Start, &ALONE, if started % 2 == 0 { THREE } else { TWO }).map_err(wait) {
+                Ok(permits) => {
+                    assert!(permits.len() >= 2);
+                    started += 1;
+                }
+                Err(wait) => {
+                    assert!(wait <= MINUTE * 3 + Duration::from_nanos(3), "{rate} a minute: {wait:?}");
+                    clock.advance(wait);
+                }
+            }
+        }
+    }
+}
+
+/// Somebody who asks until it is permitted; then again, if it never has enough.
+struct Asker {
+    class: Class,
+    line: &'static str,
+    who: String,
+    calls: NonZeroU32,
+    again: bool,
+    /// How late it comes.
+    late: Duration,
+}
+
+fn askers(class: Class, line: &'static str, count: usize, calls: NonZeroU32) -> Vec<Asker> {
+    let late = |n: usize| Duration::from_millis(n as u64 * 7919 % 150);
+    (0..count).map(|n| Asker { class, line, who: format!("{line}-{class:?}-{n}"), calls, again: false, late: late(n) }).collect()
+}
+
+/// What came of a crowd.
+#[derive(Default)]
+struct Outcome {
+    asks: usize,
+    /// When whom was permitted how many calls.
+    permitted: Vec<(Duration, usize, usize)>,
+}
+
+impl Outcome {
+    fn calls(&self, of: impl Fn(usize) -> bool) -> usize {
+        self.permitted.iter().filter(|(_, asker, _)| of(*asker)).map(|(_, _, calls)| calls).sum()
+    }
+
+    fn when(&self, asker: usize) -> Option<Duration> {
+        self.permitted.iter().find(|(_, who, _)| *who == asker).map(|(at, _, _)| *at)
+    }
+
+    fn asks_per_call(&self) -> f64 {
+        self.asks as f64 / self.calls(|_| true).max(1) as f64
+    }
+}
+
+/// Lets everybody ask, first within two seconds from `since` on, until the time is over or all have what they want.
+fn crowd(limiter: &Limiter<FakeRelativeClock>, clock: &FakeRelativeClock, askers: &[Asker], since: &[Duration], end: Duration) -> Outcome {
+    let mut outcome = Outcome::default();
+    let spread = |n: usize| Duration::from_micros(n as u64 * 7_919_993 % 2_000_000);
+    let mut coming: BinaryHeap<_> = (0..askers.len()).map(|n| Reverse((since.get(n).copied().unwrap_or_default() + spread(n), n))).collect();
+    let mut now = Duration::ZERO;
+    while let Some(Reverse((at, number))) = coming.pop() {
+        if at >= end {
+            break;
+        }
+        clock.advance(at - now);
+        now = at;
+        let asker = &askers[number];
+        outcome.asks += 1;
+        match limiter.try_acquire_all(asker.class, &turn(asker.line, &asker.who), asker.calls).map_err(wait) {
+            Ok(permits) => {
+                outcome.permitted.push((now, number, permits.len()));
+                if asker.again {
+                    coming.push(Reverse((now + asker.late.max(Duration::from_millis(1)), number)));
+                }
+            }
+            Err(wait) => coming.push(Reverse((now + wait + asker.late, number))),
+        }
+    }
+    outcome
+}
+
+/// Takes what is there, so that a contest begins with nothing.
+fn exhaust(limiter: &Limiter<FakeRelativeClock>) {
+    while limiter.try_acquire(Class::Start, &ALONE).is_ok() {}
+}
+
+#[test]
+fn ten_thousand_of_one_namespace_keep_nobody_of_another_waiting() {
+    let (limiter, clock) = limiter(300);
+    let mut all = askers(Class::Start, "crowd", 10_000, TWO);
+    all.extend(askers(Class::Start, "lone", 3, THREE));
+    let mut since = vec![Duration::ZERO; 10_000];
+    since.extend([MINUTE * 5, MINUTE * 6, MINUTE * 30]);
+    let outcome = crowd(&limiter, &clock, &all, &since, MINUTE * 120);
+    for (number, since) in [(10_000, MINUTE * 5), (10_001, MINUTE * 6), (10_002, MINUTE * 30)] {
+        let waited = outcome.when(number).unwrap() - since;
+        assert!(waited < Duration::from_secs(5), "{waited:?}");
+    }
+    assert_eq!(outcome.permitted.len(), 10_003, "everybody gets a turn");
+    let times: Vec<_> = outcome.permitted.iter().flat_map(|(at, _, calls)| vec![*at; *calls]).collect();
+    assert!(busiest(&times) <= 300);
+    let (over, ten_minutes) = (times.last().unwrap().as_secs_f64(), greedy(300, Class::Start).len() as f64);
+    let used = times.len() as f64 / (over / 600.0 * ten_minutes);
+    assert!(used > 0.9, "{used} of what one alone would have had");
+    // Once to be told, and then when it may be their turn, at least every ten minutes of an hour and a half.
+    assert!(outcome.asks_per_call() < 5.0, "{} asks a call", outcome.asks_per_call());
+    eprintln!("used {used:.3} asks {:.2} over {over}", outcome.asks_per_call());
+}
+
+#[test]
+fn namespaces_share_alike_while_all_of_them_wait() {
+    let (limiter, clock) = limiter(600);
+    exhaust(&limiter);
+    let mut all = askers(Class::Start, "small", 100, TWO);
+    all.extend(askers(Class::Start, "middle", 1_000, ONE));
+    all.extend(askers(Class::Start, "large", 5_000, THREE));
+    // The small one would be done after a bit more than a minute: a third of 481 calls a minute is 160.
+    let outcome = crowd(&limiter, &clock, &all, &[], MINUTE);
+    let shares = [0..100, 100..1_100, 1_100..6_100].map(|of| outcome.calls(|asker| of.contains(&asker)));
+    assert!(shares.iter().all(|share| (150..=170).contains(share)), "{shares:?}");
+}
+
+#[test]
+fn a_namespace_that_asks_one_by_one_wins_nothing_by_it() {
+    let (limiter, clock) = limiter(600);
+    exhaust(&limiter);
+    let mut all = askers(Class::Start, "crowd", 1_000, ONE);
+    // One after the other, each as soon as the last was permitted: never more than one waits.
+    all.extend(askers(Class::Start, "eager", 1, ONE).into_iter().map(|asker| Asker { again: true, ..asker }));
+    let outcome = crowd(&limiter, &clock, &all, &[], MINUTE);
+    let shares = [outcome.calls(|asker| asker < 1_000), outcome.calls(|asker| asker >= 1_000)];
+    eprintln!("{shares:?}");
+    assert!(shares[0] >= 220, "{shares:?}");
+}
+
+#[test]
+fn starts_go_before_polls_and_leave_them_one_in_five() {
+    let (limiter, clock) = limiter(600);
+    exhaust(&limiter);
+    let mut all = askers(Class::Start, "shop", 2_000, TWO);
+    all.extend(askers(Class::Poll, "shop", 2_000, ONE));
+    all.extend(askers(Class::Audit, "shop", 100, ONE));
+    let outcome = crowd(&limiter, &clock, &all, &[], MINUTE * 2);
+    let shares = [0..2_000, 2_000..4_000, 4_000..4_100].map(|of| outcome.calls(|asker| of.contains(&asker)));
+    eprintln!("{shares:?}");
+    assert!(shares[0] > 720 && shares[1] > 160 && shares[2] == 0, "{shares:?}");
+}
+
+#[test]
+fn audits_wait_until_nobody_else_does() {
+    let (limiter, clock) = limiter(300);
+    exhaust(&limiter);
+    let mut all = askers(Class::Poll, "shop", 200, ONE);
+    all.extend(askers(Class::Audit, "shop", 50, ONE));
+    let outcome = crowd(&limiter, &clock, &all, &[], MINUTE * 10);
+    assert_eq!(outcome.permitted.len(), 250);
+    let last_poll = outcome.permitted.iter().rposition(|(_, asker, _)| *asker < 200).unwrap();
+    let first_audit = outcome.permitted.iter().position(|(_, asker, _)| *asker >= 200).unwrap();
+    assert!(last_poll < first_audit, "{last_poll} {first_audit}");
+}
+
+#[test]
+fn who_needs_more_at_once_is_not_overtaken_for_ever() {
+    let (limiter, clock) = limiter(20);
+    exhaust(&limiter);
+    // They want one each, all the time, and come just when there is one.
+    let mut all: Vec<_> = askers(Class::Start, "shop", 3, ONE).into_iter().map(|asker| Asker { again: true, ..asker }).collect();
+    all.extend(askers(Class::Start, "shop", 1, THREE).into_iter().map(|asker| Asker { who: "big".into(), ..asker }));
+    let outcome = crowd(&limiter, &clock, &all, &[], MINUTE * 10);
+    let waited = outcome.when(3).unwrap();
+    assert!(waited < MINUTE, "{waited:?}");
+}
+
+#[test]
+fn who_does_not_come_back_is_not_waited_for() {
+    let (limiter, clock) = limiter(60);
+    exhaust(&limiter);
+    for number in 0..1_000 {
+        let refused = limiter.try_acquire_all(Class::Start, &turn("gone", &format!("gone-{number}")), THREE).map_err(wait);
+        assert!(refused.unwrap_err() <= LONGEST + Duration::from_secs(5));
+    }
+    let all = askers(Class::Start, "here", 60, ONE);
+    let outcome = crowd(&limiter, &clock, &all, &[], MINUTE * 4);
+    assert_eq!(outcome.permitted.len(), 60);
+    let last = outcome.permitted.last().unwrap().0;
+    eprintln!("{last:?}");
+}
+
+#[test]
+fn what_has_begun_goes_before_what_has_not() {
+    let (limiter, clock) = limiter(300);
+    exhaust(&limiter);
+    for number in 0..1_000 {
+        assert!(limiter.try_acquire(Class::Start, &turn("shop", &format!("fresh-{number}"))).is_err());
+    }
+    let told = |turn: &Turn<'_>| limiter.try_acquire(Class::Start, turn).map_err(wait).unwrap_err();
+    assert!(told(&turn("shop", "another")) > MINUTE);
+    let begun = Turn { begun: true, ..turn("shop", "begun") };
+    let soon = told(&begun);
+    assert!(soon < Duration::from_secs(1), "{soon:?}");
+    clock.advance(soon + LATE); // the one who took what there was does not come back
+    assert!(limiter.try_acquire(Class::Start, &begun).is_ok());
+}
+
+#[test]
+fn after_a_401_nothing_is_permitted_but_one_probe_at_a_time() {
+    let (limiter, _) = limiter(300);
+    limiter.unauthorized();
+    for class in Class::ALL {
+        assert_eq!(limiter.try_acquire_all(class, &ALONE, THREE).err(), Some(Refused::Unauthorized));
+    }
+    let probe = limiter.try_acquire_probe(&ALONE).unwrap();
+    assert_eq!(limiter.try_acquire_probe(&turn("other", "other")).err(), Some(Refused::Unauthorized));
+    drop(probe); // whatever came of it
+    let probe = limiter.try_acquire_probe(&turn("other", "other")).unwrap();
+    assert!(limiter.is_unauthorized());
+    limiter.authorized();
+    drop(probe);
+    assert!(limiter.try_acquire(Class::Audit, &ALONE).is_ok());
+    let both = [limiter.try_acquire_probe(&ALONE), limiter.try_acquire_probe(&turn("other", "other"))];
+    assert!(both.iter().all(Result::is_ok), "nothing is in doubt: probes are calls like others");
+}
+
+#[test]
+fn a_probe_that_must_wait_leaves_its_place_to_another() {
+    let (limiter, clock) = limiter(300);
+    limiter.unauthorized();
+    limiter.pause(MINUTE);
+    assert_eq!(limiter.try_acquire_probe(&ALONE).err(), Some(Refused::Wait(MINUTE)));
+    clock.advance(MINUTE);
+    assert!(limiter.try_acquire_probe(&turn("other", "other")).is_ok());
+}
+
+#[test]
+fn no_minute_sees_more_for_a_rate_that_changes() {
+    let (limiter, clock) = limiter(300);
+    let (mut now, mut times) = (Duration::ZERO, vec![]);
+    let mut changes = [(5, 300, true), (65, 300, true), (70, 100, false), (71, 300, false), (72, 100, false), (73, 300, false)]
+        .map(|(at, rate, refused)| (Duration::from_secs(at), NonZeroU32::new(rate).unwrap(), refused))
+        .into_iter()
+        .peekable();
+    while now < MINUTE * 15 {
+        if let Some((_, rate, refused)) = changes.next_if(|(at, _, _)| *at <= now) {
+            limiter.configure(rate);
+            if refused {
+                limiter.too_many(Duration::from_secs(1));
+            }
+        }
+        match limiter.try_acquire(Class::Start, &ALONE).map_err(wait) {
+            Ok(_) => times.push(now),
+            Err(wait) => {
+                clock.advance(wait);
+                now += wait;
+            }
+        }
+    }
+    assert!(busiest(&times) <= 300, "{}", busiest(&times));
+    let after = |from: Duration| times.iter().filter(|time| (from..from + MINUTE).contains(*time)).count();
+    let slow = after(Duration::from_secs(6));
+    assert!(slow < 200, "{slow} in the minute after a refusal: two thirds are left, and no burst");
+    assert!(after(MINUTE * 12) > 230, "{}: it is given back", after(MINUTE * 12));
+    let [asked, borne] = limiter.rates().map(NonZeroU32::get);
+    assert_eq!((asked, borne), (300, 300));
+}
+
+#[test]
+fn memory_is_bounded_and_a_full_house_still_serves() {
+    let (limiter, clock) = limiter(60_000);
+    exhaust(&limiter);
+    for number in 0..70_000 {
+        let who = format!("who-{number}");
+        let line = format!("line-{}", number % 100);
+        assert!(limiter.try_acquire(Class::Poll, &turn(&line, &who)).is_err());
+        if number % 1_000 == 0 {
+            assert!(limiter.state().queue.places() <= 1 << 16);
+        }
+    }
+    assert_eq!(limiter.state().queue.places(), 1 << 16);
+    clock.advance(LONGEST * 2);
+    assert!(limiter.try_acquire(Class::Poll, &ALONE).is_ok());
+    assert_eq!(limiter.state().queue.places(), 0);
+}
