@@ -124,7 +124,7 @@ fn applicant_in_doubt(o: &Observed, now: Timestamp, operation: &Operation) -> Ve
     plan
 }
 
-fn possible_orphan(o: &Observed, operation: &Operation) -> Notice {
+pub(super) fn possible_orphan(o: &Observed, operation: &Operation) -> Notice {
     Notice {
         kind: NoticeKind::PossibleOrphanApplicant,
         message: format!(
