@@ -14,7 +14,7 @@ use crate::{
 };
 
 use super::{
-    Ctx, Trouble, notice, observe,
+    Ctx, Trouble, finalizer, notice, observe,
     perform::{self, Began},
     persist::{self, Persisted},
     watch,
@@ -43,7 +43,9 @@ pub(super) struct Throttled {
 pub(super) async fn verification(ctx: &Ctx, mut object: IdentityVerification, provider: Option<OnfidoProvider>) -> Result<End, Trouble> {
     let uid = object.metadata.uid.clone().unwrap_or_default();
     let (namespace, mut calls) = (object.metadata.namespace.clone().unwrap_or_default(), Calls::default());
-    calls.waited = ctx.memories.verification(&uid, |memory| memory.throttled.take());
+    // An object that is being deleted does not wait for what it would have done before.
+    let waited = ctx.memories.verification(&uid, |memory| memory.throttled.take());
+    calls.waited = waited.filter(|_| object.metadata.deletion_timestamp.is_none());
     if let Some(before) = calls.waited
         && let Err(Held::Wait(wait)) = calls.reserve(ctx, provider.as_ref(), turn(&namespace, &uid), before.class, before.calls).await?
     {
@@ -115,6 +117,7 @@ pub(super) async fn verification(ctx: &Ctx, mut object: IdentityVerification, pr
         pause::at("before", next).await;
         let outcome = perform::effect(ctx, &object, provider.as_ref(), &effect, &mut calls.permits, began).await?;
         pause::at("after", next).await;
+        finalizer::take_over(&mut object, &outcome);
         observed.absorb(&effect, outcome);
         observed.nonce = observe::nonce();
     }

@@ -16,7 +16,7 @@ use super::{
 /// `suspend` nor a vendor that is gone keeps a verdict alive.
 pub(super) fn expired(o: &Observed, now: Timestamp) -> Option<VerificationPlan> {
     let until = o.status.verified_until.as_ref()?;
-    if until.0 > now || o.deleting || !nothing_learned(&o.facts) {
+    if until.0 > now || o.deleting.is_some() || !nothing_learned(&o.facts) {
         return None;
     }
     let mut plan = nothing(o);
@@ -48,9 +48,13 @@ fn nothing_learned(facts: &Facts) -> bool {
         emptied,
         run,
         older_run,
+        erased,
+        owed,
+        orphan_owed: _, // of an object that is being deleted, like the ledger's trouble
+        ledger: _,
     } = facts;
     let called = applicant.is_some() || updated.is_some() || started.is_some();
-    let handed = capture.is_some() || fresh_token.is_some() || emptied.is_some();
+    let handed = capture.is_some() || fresh_token.is_some() || emptied.is_some() || erased.is_some() || !owed.is_empty();
     !called && !handed && custom_data.is_none() && attributes.is_none() && looked.is_empty() && run.is_none() && older_run.is_none()
 }
 

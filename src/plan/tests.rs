@@ -6,6 +6,7 @@ mod attempt;
 mod cancel;
 mod capture;
 mod conditions;
+mod deletion;
 mod expiry;
 mod failure;
 mod inputs;
@@ -134,7 +135,8 @@ fn fresh() -> Observed {
         generation: 1,
         created_at: t(0),
         asked: None,
-        deleting: false,
+        deleting: None,
+        finalizer: false,
         spec: serde_json::from_value(json!({
             "providerRef": {"name": "onfido"}, "subject": "user-1", "attributesFrom": [{"secretRef": {"name": "person"}}],
             "consents": [{"name": "privacy_notices_read", "granted": true}],
@@ -302,6 +304,12 @@ fn effect_of(plan: &VerificationPlan) -> &'static str {
         Some(Effect::EmptyCaptureSecret) => "EmptyCaptureSecret",
         Some(Effect::CreateSdkToken { .. }) => "CreateSdkToken",
         Some(Effect::ReadRun { .. }) => "ReadRun",
+        Some(Effect::HoldDeletion) => "HoldDeletion",
+        Some(Effect::ReleaseDeletion { lost }) if lost.is_empty() => "ReleaseDeletion",
+        Some(Effect::ReleaseDeletion { .. }) => "ReleaseDeletion of what is lost",
+        Some(Effect::EraseApplicant { .. }) => "EraseApplicant",
+        Some(Effect::OweErasure { orphan: None, .. }) => "OweErasure",
+        Some(Effect::OweErasure { orphan: Some(_), .. }) => "OweErasure of an orphan",
     }
 }
 

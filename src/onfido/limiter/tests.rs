@@ -152,7 +152,8 @@ impl Outcome {
 fn crowd(limiter: &Limiter<FakeRelativeClock>, clock: &FakeRelativeClock, askers: &[Asker], since: &[Duration], end: Duration) -> Outcome {
     let mut outcome = Outcome::default();
     let spread = |n: usize| Duration::from_micros(n as u64 * 7_919_993 % 2_000_000);
-    let mut coming: BinaryHeap<_> = (0..askers.len()).map(|n| Reverse((since.get(n).copied().unwrap_or_default() + spread(n), n))).collect();
+    let mut coming: BinaryHeap<_> =
+        (0..askers.len()).map(|n| Reverse((since.get(n).copied().unwrap_or_default() + spread(n), n))).collect();
     let mut now = Duration::ZERO;
     while let Some(Reverse((at, number))) = coming.pop() {
         if at >= end {
