@@ -24,6 +24,7 @@ pub enum VendorOperation {
     StartRun,
     GetRun,
     ListRuns,
+    ListEndedRuns,
     CreateSdkToken,
     Probe,
 }

@@ -1,6 +1,9 @@
 //! The only loop: plan, record, tell, do, learn; then plan again.
 
-use std::{num::NonZeroU32, time::Duration};
+use std::{
+    num::NonZeroU32,
+    time::{Duration, Instant},
+};
 
 use jiff::Timestamp;
 use kube::{Api, api::ListParams};
@@ -41,6 +44,7 @@ pub(super) struct Throttled {
 /// Takes one verification as far as it goes now.
 pub(super) async fn verification(ctx: &Ctx, mut object: IdentityVerification, provider: Option<OnfidoProvider>) -> Result<End, Trouble> {
     let uid = object.metadata.uid.clone().unwrap_or_default();
+    let start = Instant::now();
     let mut permits: Vec<Permit> = vec![];
     if let Some(before) = ctx.memories.verification(&uid, |memory| memory.throttled.take())
         && let Some(throttled) = reserve(ctx, provider.as_ref(), before.class, before.calls, &mut permits).await?
@@ -51,7 +55,7 @@ pub(super) async fn verification(ctx: &Ctx, mut object: IdentityVerification, pr
     let mut observed = observe::verification(ctx, &object, provider.as_ref(), Timestamp::now()).await?;
     if watch::is_reduced(&object) {
         let plan = plan::verification::plan(&observed, Timestamp::now());
-        if plan.effect.is_none() && plan.status == observed.status {
+        if plan.effect.is_none() && plan.status == observed.status && observed.memory.look_wanted.is_none() {
             return Ok(End::Planned(plan.wake));
         }
         // Something is to be done for a settled object, of which only a part is kept. (`get` is not among the rights.)
@@ -70,7 +74,10 @@ pub(super) async fn verification(ctx: &Ctx, mut object: IdentityVerification, pr
         let began = Began::now();
         let plan = plan::verification::plan(&observed, Timestamp::now());
 
-        let (class, calls) = plan.effect.as_ref().map_or((Class::Poll, 0), |effect| (perform::class(effect), perform::calls(effect)));
+        let (class, calls) = plan
+            .effect
+            .as_ref()
+            .map_or((Class::Poll, 0), |effect| (perform::class(effect, observed.memory.look_wanted), perform::calls(effect)));
         while let Some(throttled) = reserve(ctx, provider.as_ref(), class, calls, &mut permits).await? {
             // What a paid call has brought and is not on record yet comes before saving calls.
             if observed.facts.started.is_none() || began.elapsed() + throttled.wait >= ctx.timing().deadline {
@@ -97,9 +104,12 @@ pub(super) async fn verification(ctx: &Ctx, mut object: IdentityVerification, pr
 
         let Some(effect) = plan.effect else {
             // A look counts once what it showed is on record.
-            if matches!(observed.facts.run, Some(Ok(_))) {
-                ctx.memories.verification(&uid, |memory| memory.last_look = Some(Timestamp::now()));
-            }
+            ctx.memories.verification(&uid, |memory| {
+                if matches!(observed.facts.run, Some(Ok(_))) {
+                    memory.last_look = Some(Timestamp::now());
+                }
+                memory.answered(start, observed.still_wanted());
+            });
             return Ok(End::Planned(plan.wake));
         };
         pause::at("before", next).await;

@@ -1,4 +1,4 @@
-//! One pass over a provider: the same loop as for a verification, over two effects.
+//! One pass over a provider: the same loop as for a verification, over three effects.
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,13 +16,14 @@ use crate::{
 };
 
 use super::{
-    Ctx, Stored, Trouble,
+    Ctx, Stored, Trouble, feed,
     observe::jitter,
     persist::{self, Persisted},
     vendor::{Vendor, secret_failure, token_failure},
 };
 
-const TURNS: usize = 4;
+/// Its Secrets, a probe, and some pages of its feed.
+const TURNS: usize = 32;
 
 /// Makes a pass.
 pub(super) async fn reconcile(object: Arc<Stored<OnfidoProvider>>, ctx: Arc<Ctx>) -> Result<Action, Trouble> {
@@ -65,6 +66,7 @@ async fn drive(ctx: &Ctx, object: OnfidoProvider) -> Result<Wake, Trouble> {
     let uid = object.metadata.uid.clone().unwrap_or_default();
     let providers: Api<OnfidoProvider> = Api::namespaced(ctx.client.clone(), &namespace);
     let name = object.metadata.name.clone().unwrap_or_default();
+    let (has_open, now) = (feed::has_open(ctx, &object), Timestamp::now());
     let mut observed = Observed {
         generation: object.metadata.generation.unwrap_or_default(),
         asked: api::asked(object.metadata.annotations.as_ref()).map(str::to_owned),
@@ -72,6 +74,8 @@ async fn drive(ctx: &Ctx, object: OnfidoProvider) -> Result<Wake, Trouble> {
         status: object.status.clone().unwrap_or_default(),
         webhook_url: format!("{}{}", ctx.settings.webhook_public_url, crate::webhook::path(&namespace, &name)),
         last_probe: None,
+        has_open,
+        feed: feed::remembered(ctx, &object, now).while_open(has_open && !object.spec.suspend, now, ctx.timing()),
         jitter: jitter(&uid),
         facts: Facts::default(),
         timing: ctx.timing().clone(),
@@ -82,6 +86,7 @@ async fn drive(ctx: &Ctx, object: OnfidoProvider) -> Result<Wake, Trouble> {
             ctx.secrets.renew(&namespace, &reference.name);
         }
     }
+    feed::remember(ctx, &object, &observed.feed).await;
     let mut vendor: Option<Vendor> = None;
     for _ in 0..TURNS {
         let plan = plan(&observed, Timestamp::now());
@@ -102,7 +107,10 @@ async fn drive(ctx: &Ctx, object: OnfidoProvider) -> Result<Wake, Trouble> {
                 });
             }
             (Some(Effect::Probe), Some(vendor)) => observed.facts.probe = Some(probe(ctx, &object, &uid, vendor).await),
-            (Some(Effect::Probe), None) => return Ok(Wake::Backoff),
+            (Some(Effect::ReadFeed { page }), Some(vendor)) => {
+                feed::read(ctx, &object, vendor, page, &mut observed.feed, observed.jitter).await;
+            }
+            (Some(Effect::Probe | Effect::ReadFeed { .. }), None) => return Ok(Wake::Backoff),
         }
     }
     Ok(Wake::Backoff)

@@ -11,6 +11,7 @@ mod conditions;
 mod effect;
 mod expiry;
 mod failure;
+pub mod feed;
 mod inputs;
 mod observed;
 mod open;
@@ -21,6 +22,7 @@ mod schedule;
 mod settled;
 mod standing;
 mod start;
+pub mod sweep;
 mod timing;
 mod turn;
 mod verdict;
@@ -31,7 +33,8 @@ mod tests;
 
 pub use effect::{Effect, FreshToken, Holds, Looked, Receipt};
 pub use failure::{Failure, Retry, Rule, troubleshooting};
-pub use observed::{Attributes, Facts, Given, Memory, Observed, Provider};
+pub use feed::{Feed, Following};
+pub use observed::{Attributes, Facts, Given, Memory, Observed, Provider, Wanted};
 pub use timing::Timing;
 
 use jiff::Timestamp;

@@ -7,6 +7,7 @@ mod capture;
 mod conditions;
 mod expiry;
 mod failure;
+mod feed;
 mod inputs;
 mod nudge;
 mod open;
@@ -17,6 +18,7 @@ mod schedule;
 mod settled;
 mod simulation;
 mod start;
+mod sweep;
 mod verdict;
 
 use std::time::Duration;
@@ -133,6 +135,7 @@ fn fresh() -> Observed {
         key_settled: true,
         nonce: "nonce-1".into(),
         jitter: 0.0,
+        following: Following::Lost(t(0)),
         memory: Memory::default(),
         facts: Facts::default(),
         timing: Timing::default(),

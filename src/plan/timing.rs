@@ -21,7 +21,7 @@ pub struct Timing {
     pub stalled_look: Duration,
     /// After a finalize, or while the vendor works: offsets of the looks at the run.
     pub looks: [Duration; 7],
-    /// Between looks at a run beyond those, and at one that waits for a person.
+    /// Between looks at a run beyond those, and at one that waits for a person, where no feed tells of it.
     pub slow_look: Duration,
     /// Before a refusal that only a change elsewhere can heal is tried again.
     pub slow_retry: Duration,
@@ -35,6 +35,20 @@ pub struct Timing {
     pub secret_ttl: Duration,
     /// How long the record of a paid call is tried, and the Secret it brought.
     pub persistence: Duration,
+    /// From one reading of a provider's change feed to the next.
+    pub feed: Duration,
+    /// How far a reading goes back behind the one before it: an entry may come late, out of place, or not at all for once.
+    pub feed_overlap: Duration,
+    /// How far the first reading of a process goes back.
+    pub feed_first: Duration,
+    /// How long the feed may stay unread before runs are looked at one by one again.
+    pub feed_lost: Duration,
+    /// Over how long the first looks of a process at runs are spread of which its feed cannot tell.
+    pub first_audit: Duration,
+    /// Between looks at a run, and at the values of a verdict, that nothing asks for.
+    pub audit: Duration,
+    /// From one sweep over all verifications to the next.
+    pub sweep: Duration,
     /// The most that an object waits for its turn at the vendor before it asks again.
     pub throttled: Duration,
     /// Least and most of an object's own backoff.
@@ -69,6 +83,13 @@ impl Default for Timing {
             probe: s(600),
             secret_ttl: s(60),
             persistence: s(300),
+            feed: s(60),
+            feed_overlap: s(120),
+            feed_first: s(3600),
+            feed_lost: s(600),
+            first_audit: s(2 * 3600),
+            audit: s(24 * 3600),
+            sweep: s(60),
             throttled: s(30),
             backoff: [s(1), s(300)],
         }
@@ -106,6 +127,13 @@ impl Timing {
             probe,
             secret_ttl,
             persistence,
+            feed,
+            feed_overlap,
+            feed_first,
+            feed_lost,
+            first_audit,
+            audit,
+            sweep,
             throttled,
             backoff,
         } = self.clone();
@@ -125,6 +153,13 @@ impl Timing {
             probe: scale(probe),
             secret_ttl: scale(secret_ttl),
             persistence: scale(persistence),
+            feed: scale(feed),
+            feed_overlap: scale(feed_overlap),
+            feed_first: scale(feed_first),
+            feed_lost: scale(feed_lost),
+            first_audit: scale(first_audit),
+            audit: scale(audit),
+            sweep: scale(sweep),
             throttled: scale(throttled),
             backoff: backoff.map(scale),
         }

@@ -28,7 +28,7 @@ pub fn plan(o: &Observed, now: Timestamp) -> VerificationPlan {
 }
 
 fn decide(o: &Observed, now: Timestamp) -> VerificationPlan {
-    if o.deleting { nothing(o) } else { expiry::awaited(tried(o, standing::before(o, now, under_way))) }
+    if o.deleting { nothing(o) } else { expiry::awaited(o, now, tried(o, standing::before(o, now, under_way))) }
 }
 
 /// The attempt on record, or the one that is asked for.

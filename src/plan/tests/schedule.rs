@@ -82,6 +82,13 @@ fn every_duration_scales_but_the_vendors_own() {
         probe,
         secret_ttl,
         persistence,
+        feed,
+        feed_overlap,
+        feed_first,
+        feed_lost,
+        first_audit,
+        audit,
+        sweep,
         throttled,
         backoff,
     } = Timing::default().scaled(0.5);
@@ -91,6 +98,8 @@ fn every_duration_scales_but_the_vendors_own() {
     assert_eq!((sdk_token_lifetime, probe, secret_ttl), (secs(34 * 86400), secs(300), secs(30)));
     assert_eq!(fresh_token_lifetime, secs(85 * 30));
     assert_eq!((persistence, throttled, backoff), (secs(150), secs(15), [Duration::from_millis(500), secs(150)]));
+    assert_eq!((feed, feed_overlap, feed_first, feed_lost), (secs(30), secs(60), secs(1800), secs(300)));
+    assert_eq!((first_audit, audit, sweep), (secs(3600), secs(43_200), secs(30)));
     assert_eq!(Timing::default().doubt(), secs(80));
 }
 
