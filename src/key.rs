@@ -37,6 +37,12 @@ impl Key {
         idempotency_key.map_or_else(|| Self::of_uid(uid), |key| Self::of_idempotency_key(namespace, key))
     }
 
+    /// From 0 to 1, the same for the object every time.
+    pub fn fraction(&self) -> f64 {
+        let [high, low, ..] = self.0;
+        f64::from(u16::from_be_bytes([high, low])) / f64::from(u16::MAX)
+    }
+
     /// The tag of one attempt's run.
     pub fn tag(&self, attempt: i32) -> String {
         format!("{PREFIX}{self}.{attempt}")

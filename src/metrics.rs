@@ -25,6 +25,7 @@ pub enum VendorOperation {
     StartRun,
     GetRun,
     ListRuns,
+    ListEndedRuns,
     CreateSdkToken,
     Probe,
 }

@@ -11,6 +11,7 @@ mod deliveries;
 mod demo;
 mod dev;
 mod examples;
+mod feed;
 #[cfg(target_os = "linux")]
 mod image;
 mod layering;

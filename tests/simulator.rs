@@ -2,6 +2,7 @@
 
 mod deliveries;
 mod faults;
+mod lists;
 mod pages;
 mod vendor;
 

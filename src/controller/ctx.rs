@@ -63,6 +63,8 @@ pub struct Ctx {
     pub(super) passes: TaskTracker,
     /// Whether the store of verifications holds everything that exists.
     pub(super) all_known: tokio::sync::watch::Receiver<bool>,
+    /// Verifications over which a pass shall be made.
+    pub(super) wake: tokio::sync::mpsc::Sender<ObjectRef<Stored<IdentityVerification>>>,
     nudge: tokio::sync::mpsc::Sender<()>,
 }
 
@@ -73,6 +75,7 @@ impl Ctx {
         providers: Store<Stored<OnfidoProvider>>,
         verifications: Store<Stored<IdentityVerification>>,
         all_known: tokio::sync::watch::Receiver<bool>,
+        wake: tokio::sync::mpsc::Sender<ObjectRef<Stored<IdentityVerification>>>,
         nudge: tokio::sync::mpsc::Sender<()>,
     ) -> Result<Self, Trouble> {
         let timing = SecretTiming { fresh: settings.timing.secret_ttl, ..SecretTiming::default() };
@@ -91,6 +94,7 @@ impl Ctx {
             providers,
             verifications,
             all_known,
+            wake,
             nudge,
         })
     }

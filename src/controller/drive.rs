@@ -1,6 +1,9 @@
 //! The only loop: plan, record, tell, do, learn; then plan again.
 
-use std::{num::NonZeroU32, time::Duration};
+use std::{
+    num::NonZeroU32,
+    time::{Duration, Instant},
+};
 
 use jiff::Timestamp;
 use kube::{Api, api::ListParams};
@@ -42,6 +45,7 @@ pub(super) struct Throttled {
 /// Takes one verification as far as it goes now.
 pub(super) async fn verification(ctx: &Ctx, mut object: IdentityVerification, provider: Option<OnfidoProvider>) -> Result<End, Trouble> {
     let uid = object.metadata.uid.clone().unwrap_or_default();
+    let start = Instant::now();
     let (namespace, mut calls) = (object.metadata.namespace.clone().unwrap_or_default(), Calls::default());
     // An object that is being deleted does not wait for what it would have done before.
     let waited = ctx.memories.verification(&uid, |memory| memory.throttled.take());
@@ -55,7 +59,7 @@ pub(super) async fn verification(ctx: &Ctx, mut object: IdentityVerification, pr
     let mut observed = observe::verification(ctx, &object, provider.as_ref(), Timestamp::now()).await?;
     if watch::is_reduced(&object) {
         let plan = plan::verification::plan(&observed, Timestamp::now());
-        if plan.effect.is_none() && plan.status == observed.status {
+        if plan.effect.is_none() && plan.status == observed.status && observed.memory.look_wanted.is_none() {
             return Ok(End::Planned(plan.wake));
         }
         // Something is to be done for a settled object, of which only a part is kept. (`get` is not among the rights.)
@@ -74,7 +78,9 @@ pub(super) async fn verification(ctx: &Ctx, mut object: IdentityVerification, pr
         let began = Began::now();
         let plan = plan::verification::plan(&observed, Timestamp::now());
 
-        let (class, count) = plan.effect.as_ref().map_or((Class::Poll, 0), |effect| (perform::class(effect), perform::calls(effect)));
+        let wanted = observed.memory.look_wanted;
+        let (class, count) =
+            plan.effect.as_ref().map_or((Class::Poll, 0), |effect| (perform::class(effect, wanted), perform::calls(effect)));
         let refused = loop {
             match calls.reserve(ctx, provider.as_ref(), turn(&namespace, &uid), class, count).await? {
                 Ok(()) => break false,
@@ -109,9 +115,12 @@ pub(super) async fn verification(ctx: &Ctx, mut object: IdentityVerification, pr
 
         let Some(effect) = plan.effect else {
             // A look counts once what it showed is on record.
-            if matches!(observed.facts.run, Some(Ok(_))) {
-                ctx.memories.verification(&uid, |memory| memory.last_look = Some(Timestamp::now()));
-            }
+            ctx.memories.verification(&uid, |memory| {
+                if matches!(observed.facts.run, Some(Ok(_))) {
+                    memory.last_look = Some(Timestamp::now());
+                }
+                memory.answered(start, observed.still_wanted());
+            });
             return Ok(End::Planned(plan.wake));
         };
         pause::at("before", next).await;

@@ -11,8 +11,8 @@ use jiff::Timestamp;
 use kube::Resource;
 
 use crate::{
-    api::{self, IdentityVerification, IdentityVerificationStatus},
-    plan,
+    api::{self, IdentityVerification, IdentityVerificationStatus, OnfidoProvider},
+    plan::{self, Feed, Wanted},
 };
 
 use super::{drive::Throttled, watch::Change};
@@ -37,6 +37,8 @@ pub(super) struct OfVerification {
     pub(super) throttled: Option<Throttled>,
     /// The attempt that was submitted, and when that was first seen.
     submission_seen: Option<(i32, Timestamp)>,
+    /// Who asked for a look, and when.
+    look_wanted: Option<(Wanted, Instant)>,
     pub(super) failures: u32,
     /// Until when a pass would find nothing new, as long as this is what it is about.
     pub(super) rest: Option<(Occasion, Instant)>,
@@ -50,6 +52,10 @@ pub(super) struct OfProvider {
     pub(super) failing_since: Option<Instant>,
     /// Of what it owes.
     pub(super) debts: plan::debts::Known,
+    /// How far its feed was read.
+    pub(super) feed: Option<Feed>,
+    /// Whether those who relied on it were told that they cannot.
+    pub(super) feed_is_lost: bool,
 }
 
 /// What a pass is about: while it stays the same, a pass before its time would find nothing new.
@@ -60,17 +66,23 @@ pub(super) struct Occasion {
     notification: Option<String>,
     asked: Option<String>,
     provider: Option<String>,
+    look_wanted: Option<Wanted>,
+    feed_is_lost: bool,
 }
 
 impl Occasion {
-    pub(super) fn of(object: &IdentityVerification, provider_version: Option<String>) -> Self {
+    pub(super) fn of(object: &IdentityVerification, provider: Option<&OnfidoProvider>, memories: &Memories) -> Self {
+        let [uid, of_provider] = [Some(&object.metadata), provider.map(|provider| &provider.metadata)]
+            .map(|metadata| metadata.and_then(|metadata| metadata.uid.as_deref()).unwrap_or_default());
         let notification = object.status.as_ref().and_then(|status| status.notification.as_ref());
         Self {
             generation: object.metadata.generation,
             deleting: object.metadata.deletion_timestamp.is_some(),
             notification: notification.map(|notification| notification.digest.clone()),
             asked: api::asked(object.metadata.annotations.as_ref()).map(str::to_owned),
-            provider: provider_version,
+            provider: provider.and_then(|provider| provider.metadata.resource_version.clone()),
+            look_wanted: memories.verification(uid, |memory| memory.look_wanted.map(|(wanted, _)| wanted)),
+            feed_is_lost: memories.provider(of_provider, |memory| memory.feed_is_lost),
         }
     }
 }
@@ -113,6 +125,22 @@ impl<T: Default> Memory<T> {
 }
 
 impl OfVerification {
+    /// Has a look made. What the feed asks for, no audit asks for less urgently.
+    pub(super) fn want(&mut self, wanted: Wanted) {
+        let wanted = match self.look_wanted {
+            Some((Wanted::Feed, _)) => Wanted::Feed,
+            _ => wanted,
+        };
+        self.look_wanted = Some((wanted, Instant::now()));
+    }
+
+    /// A pass that began at `began` has ended, and this is still wanted. What was asked for since then is not answered by it.
+    pub(super) fn answered(&mut self, began: Instant, still: Option<Wanted>) {
+        if still.is_none() {
+            self.look_wanted = self.look_wanted.filter(|(_, at)| *at > began);
+        }
+    }
+
     /// Takes note of what is recorded, and of the attempt that is submitted now, and tells what the plan may know.
     pub(super) fn note(&mut self, status: &IdentityVerificationStatus, submitted: Option<i32>, now: Timestamp) -> plan::Memory {
         let recorded = status.operation.as_ref().map(|operation| &operation.nonce);
@@ -129,6 +157,7 @@ impl OfVerification {
                 .submission_seen
                 .filter(|(seen, _)| status.attempt.is_none_or(|attempt| attempt == *seen))
                 .map(|(_, at)| at),
+            look_wanted: self.look_wanted.map(|(wanted, _)| wanted),
         }
     }
 }

@@ -6,6 +6,7 @@ mod ctx;
 mod custom_data;
 mod digest;
 mod drive;
+mod feed;
 mod finalizer;
 mod ledger;
 mod memory;
@@ -14,6 +15,7 @@ mod observe;
 mod perform;
 mod persist;
 mod provider;
+mod sweep;
 mod trouble;
 mod vendor;
 mod verification;
@@ -48,7 +50,7 @@ pub type Stored<K> = DeserializeGuard<K>;
 const VERIFICATIONS_AT_ONCE: u16 = 64;
 /// How many providers are worked on at once.
 const PROVIDERS_AT_ONCE: u16 = 4;
-/// How many verifications that a provider woke wait to be looked at; more wait with the provider's watch.
+/// How many verifications that a provider, its feed or the sweep woke wait to be looked at; more wait with the provider's watch.
 const WOKEN: usize = 1024;
 
 /// Both controllers, and the stores they fill.
@@ -57,6 +59,7 @@ pub struct Controllers {
     providers: Writer<Stored<OnfidoProvider>>,
     filled: [tokio::sync::watch::Sender<bool>; 2],
     nudges: mpsc::Receiver<()>,
+    woken: mpsc::Receiver<ObjectRef<Stored<IdentityVerification>>>,
     ctx: Arc<Ctx>,
 }
 
@@ -67,9 +70,10 @@ impl Controllers {
         let (verifications_read, verifications) = reflector::store();
         // One pending nudge is enough: it wakes every provider.
         let (nudge, nudges) = mpsc::channel(1);
+        let (wake, woken) = mpsc::channel(WOKEN);
         let filled = [(); 2].map(|()| tokio::sync::watch::Sender::new(false));
-        let ctx = Arc::new(Ctx::new(client, settings, providers_read, verifications_read, filled[1].subscribe(), nudge)?);
-        Ok(Self { verifications, providers, filled, nudges, ctx })
+        let ctx = Arc::new(Ctx::new(client, settings, providers_read, verifications_read, filled[1].subscribe(), wake, nudge)?);
+        Ok(Self { verifications, providers, filled, nudges, woken, ctx })
     }
 
     /// The verifications as watched.
@@ -99,9 +103,9 @@ impl Controllers {
 
     /// Runs until stopped, then waits for what must not be cut off.
     pub async fn run(self, stop: CancellationToken) {
-        let Self { verifications, providers, filled: [providers_filled, verifications_filled], nudges, ctx } = self;
+        let Self { verifications, providers, filled: [providers_filled, verifications_filled], nudges, woken, ctx } = self;
         let (known, stored) = (providers.as_reader(), verifications.as_reader());
-        let (wake, woken) = mpsc::channel(WOKEN);
+        let wake = ctx.wake.clone();
         let mut providers_known = providers_filled.subscribe();
 
         let follower = ctx.clone();
@@ -154,7 +158,8 @@ impl Controllers {
                 () = stop.cancelled() => {}
             }
         };
-        future::join(providers.for_each(|_| future::ready(())), verifications).await;
+        let sweeps = stop.run_until_cancelled(sweep::run(&ctx));
+        future::join3(providers.for_each(|_| future::ready(())), verifications, sweeps).await;
         ctx.finish().await;
     }
 }
@@ -166,13 +171,7 @@ fn dependents(
     provider: &Stored<OnfidoProvider>,
 ) -> Vec<ObjectRef<Stored<IdentityVerification>>> {
     let Ok(provider) = &provider.0 else { return vec![] };
-    let refers = |verification: &IdentityVerification| {
-        let reference = &verification.spec.provider_ref;
-        let namespace = reference.namespace.as_ref().or(verification.metadata.namespace.as_ref());
-        !watch::is_reduced(verification)
-            && Some(&reference.name) == provider.metadata.name.as_ref()
-            && namespace == provider.metadata.namespace.as_ref()
-    };
+    let refers = |verification: &IdentityVerification| !watch::is_reduced(verification) && feed::refers(verification, provider);
     let found = stored.state_filter(|object| object.0.as_ref().is_ok_and(refers));
     found.iter().map(|object| ObjectRef::from_obj(object.as_ref())).collect()
 }

@@ -13,10 +13,10 @@ use rand::RngExt;
 use crate::{
     api::{self, ConditionStatus, ConditionType, Environment, IdentityVerification, NamespacesFrom, OnfidoProvider, find_condition},
     key::Key,
-    plan::{Facts, Observed, Provider},
+    plan::{Facts, Following, Observed, Provider},
 };
 
-use super::{Ctx, Trouble, finalizer};
+use super::{Ctx, Trouble, feed, finalizer};
 
 /// The provider a verification refers to, as watched.
 pub(super) fn provider_of(ctx: &Ctx, object: &IdentityVerification) -> Option<OnfidoProvider> {
@@ -64,6 +64,8 @@ pub(super) async fn verification(
         key_settled: key_settled(ctx, object, now),
         nonce: nonce(),
         jitter: jitter(uid),
+        following: provider
+            .map_or(Following::Lost(Timestamp::MIN), |provider| feed::remembered(ctx, provider, now).following(now, ctx.timing())),
         memory: ctx.memories.verification(uid, |memory| memory.note(&status, submitted.then_some(attempt), now)),
         facts: Facts::default(),
         timing: ctx.timing().clone(),
@@ -113,8 +115,7 @@ pub(super) fn nonce() -> String {
 
 /// From 0 to 1, the same for an object every time.
 pub(super) fn jitter(uid: &str) -> f64 {
-    let byte = Key::of_uid(uid).to_string().get(..4).and_then(|digits| u16::from_str_radix(digits, 16).ok()).unwrap_or_default();
-    f64::from(byte) / f64::from(u16::MAX)
+    Key::of_uid(uid).fraction()
 }
 
 /// Whether the provider allows the verification's namespace.

@@ -12,7 +12,7 @@ use crate::{
         limiter::{Class, Permit, Refused, Turn},
         model::{ApplicantId, WorkflowRunId},
     },
-    plan::{Effect, Failure, FreshToken, Looked, Receipt},
+    plan::{Effect, Failure, FreshToken, Looked, Receipt, Wanted},
 };
 
 use super::{Ctx, Trouble, attributes, capture, custom_data, finalizer, ledger, vendor::Vendor};
@@ -33,8 +33,12 @@ pub(super) fn calls(effect: &Effect) -> usize {
 }
 
 /// Who goes first when calls are scarce.
-pub(super) fn class(effect: &Effect) -> Class {
-    if effect.is_start() { Class::Start } else { Class::Poll }
+pub(super) fn class(effect: &Effect, wanted: Option<Wanted>) -> Class {
+    match wanted {
+        _ if effect.is_start() => Class::Start,
+        Some(Wanted::Audit) => Class::Audit,
+        Some(Wanted::Feed) | None => Class::Poll,
+    }
 }
 
 /// When a turn began, by two clocks: one that nobody sets, and one that goes on while the machine sleeps.
@@ -110,11 +114,16 @@ pub(super) async fn effect(
     let [line, who] = [&object.metadata.namespace, &object.metadata.uid].map(|of| of.as_deref().unwrap_or_default());
     let outcome = call(ctx, &vendor, effect, &Turn { line, who, begun: true }, permits, began).await;
     if matches!(outcome, Err(Failure::Unauthorized)) {
-        ctx.vendors.doubt(provider);
-        ctx.memories.provider(provider.metadata.uid.as_deref().unwrap_or_default(), |memory| memory.probed = None);
+        doubt(ctx, provider);
         ctx.nudge_providers();
     }
     Ok(outcome)
+}
+
+/// The vendor does not take the token: it is read again, and tried again.
+pub(super) fn doubt(ctx: &Ctx, provider: &OnfidoProvider) {
+    ctx.vendors.doubt(provider);
+    ctx.memories.provider(provider.metadata.uid.as_deref().unwrap_or_default(), |memory| memory.probed = None);
 }
 
 async fn call(ctx: &Ctx, vendor: &Vendor, effect: &Effect, turn: &Turn<'_>, permits: &mut Vec<Permit>, began: Began) -> Outcome {
@@ -243,7 +252,7 @@ async fn knows(ctx: &Ctx, vendor: &Vendor, applicant: &ApplicantId, permit: Perm
     }
 }
 
-fn counted<T>(ctx: &Ctx, operation: Operation, answer: Result<T, VendorError>) -> Result<T, VendorError> {
+pub(super) fn counted<T>(ctx: &Ctx, operation: Operation, answer: Result<T, VendorError>) -> Result<T, VendorError> {
     ctx.settings.metrics.vendor_call(operation, VendorOutcome::from(&answer));
     answer
 }
@@ -276,7 +285,7 @@ fn post_failure(error: VendorError) -> Failure {
     }
 }
 
-fn get_failure(error: VendorError) -> Failure {
+pub(super) fn get_failure(error: VendorError) -> Failure {
     match error {
         VendorError::Unauthorized { .. } | VendorError::Forbidden => Failure::Unauthorized,
         VendorError::WrongRegion => Failure::WrongRegion,

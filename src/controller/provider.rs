@@ -1,4 +1,4 @@
-//! One pass over a provider: the same loop as for a verification, over two effects.
+//! One pass over a provider: the same loop as for a verification, over three effects.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,7 +8,7 @@ use kube::{Api, runtime::controller::Action};
 use crate::{
     api::{self, OnfidoProvider, SecretUse},
     metrics::{VendorOperation, VendorOutcome},
-    onfido::{error::VendorError, limiter::Turn, secret::WebhookToken},
+    onfido::{error::VendorError, secret::WebhookToken},
     plan::{
         Failure, Wake,
         debts::{self, Debt},
@@ -17,14 +17,15 @@ use crate::{
 };
 
 use super::{
-    Ctx, Stored, Trouble, ledger,
+    Ctx, Stored, Trouble, feed, ledger,
     observe::jitter,
     perform,
     persist::{self, Persisted},
-    vendor::{Vendor, secret_failure, token_failure},
+    vendor::{Vendor, secret_failure, token_failure, turn},
 };
 
-const TURNS: usize = 8;
+/// Its Secrets, a probe, and some pages of its feed.
+const TURNS: usize = 32;
 
 /// Makes a pass.
 pub(super) async fn reconcile(object: Arc<Stored<OnfidoProvider>>, ctx: Arc<Ctx>) -> Result<Action, Trouble> {
@@ -67,6 +68,7 @@ async fn drive(ctx: &Ctx, object: OnfidoProvider) -> Result<Wake, Trouble> {
     let uid = object.metadata.uid.clone().unwrap_or_default();
     let providers: Api<OnfidoProvider> = Api::namespaced(ctx.client.clone(), &namespace);
     let name = object.metadata.name.clone().unwrap_or_default();
+    let (has_open, now) = (feed::has_open(ctx, &object), Timestamp::now());
     let mut observed = Observed {
         generation: object.metadata.generation.unwrap_or_default(),
         asked: api::asked(object.metadata.annotations.as_ref()).map(str::to_owned),
@@ -75,6 +77,8 @@ async fn drive(ctx: &Ctx, object: OnfidoProvider) -> Result<Wake, Trouble> {
         webhook_url: format!("{}{}", ctx.settings.webhook_public_url, crate::webhook::path(&namespace, &name)),
         last_probe: None,
         debts: ctx.memories.provider(&uid, |memory| memory.debts.clone()),
+        has_open,
+        feed: feed::remembered(ctx, &object, now).while_open(has_open && !object.spec.suspend, now, ctx.timing()),
         jitter: jitter(&uid),
         facts: Facts::default(),
         timing: ctx.timing().clone(),
@@ -85,6 +89,7 @@ async fn drive(ctx: &Ctx, object: OnfidoProvider) -> Result<Wake, Trouble> {
             ctx.secrets.renew(&namespace, &reference.name);
         }
     }
+    feed::remember(ctx, &object, &observed.feed).await;
     let mut vendor: Option<Vendor> = None;
     for _ in 0..TURNS {
         let plan = plan(&observed, Timestamp::now());
@@ -124,7 +129,10 @@ async fn drive(ctx: &Ctx, object: OnfidoProvider) -> Result<Wake, Trouble> {
                 ctx.ledger.strike_out(&ledger::of(&object), &settled).await?;
                 observed.facts.struck_out = true;
             }
-            (Some(Effect::Probe | Effect::EraseDebts(_)), None) => return Ok(Wake::Backoff),
+            (Some(Effect::ReadFeed { page }), Some(vendor)) => {
+                feed::read(ctx, &object, vendor, page, &mut observed.feed, observed.jitter).await;
+            }
+            (Some(Effect::Probe | Effect::EraseDebts(_) | Effect::ReadFeed { .. }), None) => return Ok(Wake::Backoff),
         }
     }
     Ok(Wake::Backoff)
@@ -166,12 +174,6 @@ async fn erase(ctx: &Ctx, object: &OnfidoProvider, vendor: &Vendor, debts: Vec<D
         }
     }
     answers
-}
-
-/// The provider's own turn at the vendor.
-fn turn(provider: &OnfidoProvider) -> Turn<'_> {
-    let [line, who] = [&provider.metadata.namespace, &provider.metadata.uid].map(|of| of.as_deref().unwrap_or_default());
-    Turn { line, who, begun: true }
 }
 
 async fn probe(ctx: &Ctx, object: &OnfidoProvider, uid: &str, vendor: &Vendor) -> Result<(), Failure> {

@@ -13,7 +13,7 @@ use crate::{
     api::{Environment, OnfidoProvider, Region, SecretUse},
     onfido::{
         client::{Client, Endpoint, Timeouts, Transport},
-        limiter::Limiter,
+        limiter::{Limiter, Turn},
         model,
         secret::{self, ApiToken, TokenError},
     },
@@ -166,6 +166,12 @@ impl Vendors {
             })
         })
     }
+}
+
+/// A provider's own turn at the vendor.
+pub(super) fn turn(provider: &OnfidoProvider) -> Turn<'_> {
+    let [line, who] = [&provider.metadata.namespace, &provider.metadata.uid].map(|of| of.as_deref().unwrap_or_default());
+    Turn { line, who, begun: true }
 }
 
 /// What a Secret that cannot be used means to the object; trouble if it means nothing.

@@ -30,7 +30,7 @@ pub(super) async fn reconcile(object: Arc<Stored<IdentityVerification>>, ctx: Ar
         return Ok(Action::await_change()); // it is not us who hold it up
     }
     let provider = observe::provider_of(&ctx, &object);
-    let occasion = Occasion::of(&object, provider.as_ref().and_then(|provider| provider.metadata.resource_version.clone()));
+    let occasion = Occasion::of(&object, provider.as_ref(), &ctx.memories);
     if let Some(rest) = resting(&ctx, &uid, &occasion) {
         return Ok(Action::requeue(rest));
     }

@@ -12,7 +12,7 @@ use url::Url;
 
 use super::error::{ErrorType, VendorError, retry_after};
 use super::limiter::{Class, Limiter, Permit, Refused, Turn};
-use super::model::{Applicant, ApplicantId, NewApplicant, NewSdkToken, NewWorkflowRun, Region, WorkflowRun, WorkflowRunId};
+use super::model::{Applicant, ApplicantId, EndedRuns, NewApplicant, NewSdkToken, NewWorkflowRun, Region, WorkflowRun, WorkflowRunId};
 use super::secret::{ApiToken, SdkToken};
 
 /// The most pages that one search reads.
@@ -26,6 +26,8 @@ const MAX_BODY: usize = 1 << 20;
 const MAX_LIST: usize = 8 << 20;
 const MAX_REFUSAL: usize = 64 << 10;
 const MAX_REDIRECTS: usize = 3;
+/// The words of a run that has ended, one way or the other.
+const ENDED: &str = "approved,declined,review,abandoned,error";
 const NIL: &str = "00000000-0000-0000-0000-000000000000";
 
 /// The address under which all calls lie.
@@ -263,6 +265,14 @@ impl Client {
             runs.extend(page.into_iter().filter(ours));
         }
         Ok(RunSearch { runs, complete: false })
+    }
+
+    /// `GET /workflow_runs`: one page, from 1, of the runs that have ended, the last one first. In contrast to a search, one run that cannot
+    /// be read does not spoil it.
+    pub async fn list_ended_runs(&self, _: Permit, page: u32) -> Result<EndedRuns, VendorError> {
+        let mut url = self.endpoint.join(&["workflow_runs"]);
+        url.query_pairs_mut().append_pair("status", ENDED).append_pair("sort", "desc").append_pair("page", &page.to_string());
+        self.get(url, MAX_LIST).await
     }
 
     /// Whether the credential is accepted: asks for a run that cannot exist, which touches no personal data. If it is, everybody who shares

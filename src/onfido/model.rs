@@ -3,6 +3,7 @@
 mod applicant;
 mod comparison;
 mod custom;
+mod ended;
 mod id;
 pub(super) mod lenient;
 mod run;
@@ -11,6 +12,7 @@ mod together;
 pub use applicant::{Applicant, ApplicantField, Consent, ConsentName, FieldFault, NewApplicant};
 pub use comparison::{ComparisonField, ComparisonResult, compare};
 pub use custom::CustomData;
+pub use ended::{EndedRun, EndedRuns};
 pub use id::{ApplicantId, MalformedId, Region, Word, WorkflowId, WorkflowRunId};
 pub use run::{Link, NewLink, NewSdkToken, NewWorkflowRun, RunStatus, WorkflowRun};
 pub use together::Incomplete;

@@ -9,6 +9,7 @@ use super::{
     Facts, Observed, VerificationPlan, Wake,
     conditions::{self, Says},
     schedule::after,
+    sweep,
     turn::{nothing, submission_noted},
 };
 
@@ -87,9 +88,9 @@ fn end(results: &mut [AttributeResult], until: Timestamp) -> Says {
     (ConditionStatus::False, Reason::Expired, format!("the verdict was valid until {until}"))
 }
 
-/// Comes back no later than the verdict ends.
-pub(super) fn awaited(mut plan: VerificationPlan) -> VerificationPlan {
-    if let Some(until) = &plan.status.verified_until {
+/// Comes back when the verdict ends. Until that is near nobody waits: the sweep comes round.
+pub(super) fn awaited(o: &Observed, now: Timestamp, mut plan: VerificationPlan) -> VerificationPlan {
+    if let Some(until) = plan.status.verified_until.as_ref().filter(|until| !sweep::is_far(until.0, now, &o.timing)) {
         plan.wake = plan.wake.earliest(Wake::At(until.0));
     }
     plan

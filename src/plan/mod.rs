@@ -14,6 +14,7 @@ mod effect;
 mod erasure;
 mod expiry;
 mod failure;
+pub mod feed;
 mod inputs;
 mod observed;
 mod open;
@@ -24,6 +25,7 @@ mod schedule;
 mod settled;
 mod standing;
 mod start;
+pub mod sweep;
 mod timing;
 mod turn;
 mod verdict;
@@ -34,7 +36,8 @@ mod tests;
 
 pub use effect::{Effect, FreshToken, Holds, Looked, Orphan, Receipt};
 pub use failure::{Failure, Retry, Rule, troubleshooting};
-pub use observed::{Attributes, Facts, Given, Memory, Observed, Provider};
+pub use feed::{Feed, Following};
+pub use observed::{Attributes, Facts, Given, Memory, Observed, Provider, Wanted};
 pub use timing::Timing;
 
 use jiff::Timestamp;

@@ -13,7 +13,7 @@ use crate::{
     },
 };
 
-use super::{Effect, Failure, FreshToken, Looked, Receipt, Timing};
+use super::{Effect, Failure, Following, FreshToken, Looked, Receipt, Timing};
 
 /// Everything one pass over a verification may know.
 #[derive(Clone, Debug)]
@@ -46,6 +46,8 @@ pub struct Observed {
     pub nonce: String,
     /// From 0 to 1, the same for this object every time: spreads what many objects do by the clock.
     pub jitter: f64,
+    /// How far the feed of its provider tells what becomes of its run.
+    pub following: Following,
     /// What this process remembers.
     pub memory: Memory,
     /// What was learned in this pass.
@@ -81,6 +83,17 @@ pub struct Memory {
     pub last_look: Option<Timestamp>,
     /// When it first saw that the attempt on record is submitted, which no status acknowledges yet.
     pub submission_seen: Option<Timestamp>,
+    /// Who has asked for a look that has not come yet, without leaving a trace in the status.
+    pub look_wanted: Option<Wanted>,
+}
+
+/// Who asks for a look, beside deliveries and people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// The daily audit.
+    Audit,
+    /// The provider's feed, which has another word for the run than is on record.
+    Feed,
 }
 
 /// What was learned in this pass: the receipt or the failure of each effect.
@@ -179,6 +192,13 @@ impl Observed {
         } else {
             self.absorb(effect, Err(failure));
         }
+    }
+
+    /// The look that is still wanted after this pass. An audit that came to nothing is made again the next day.
+    pub fn still_wanted(&self) -> Option<Wanted> {
+        let told = |run: &Option<Result<_, Failure>>| matches!(run, Some(Ok(_) | Err(Failure::RunPurged | Failure::AccountChanged)));
+        let looked = told(&self.facts.run) || told(&self.facts.older_run);
+        self.memory.look_wanted.filter(|wanted| *wanted == Wanted::Feed && !looked)
     }
 
     /// Adds what came of an effect.

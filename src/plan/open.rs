@@ -9,8 +9,8 @@ use crate::{
 };
 
 use super::{
-    Effect, Failure, Notice, NoticeKind, Observed, VerificationPlan, Wake, capture, conditions, expiry,
-    schedule::{Pace, after, between, next_look, past},
+    Effect, Failure, Following, Notice, NoticeKind, Observed, VerificationPlan, Wake, capture, conditions, expiry,
+    schedule::{Pace, after, between, first_look, next_look, past, soon},
     turn::{answered, halted, names_of, noted, nothing, notice_of, perform, read_run, refused, submission_noted, suspended},
     verdict,
 };
@@ -32,14 +32,17 @@ fn looking(o: &Observed, now: Timestamp) -> VerificationPlan {
             },
         },
         None if halted(o) => suspended(o, now),
-        None if o.status.unanswered().is_some() || o.is_asked() || capture::asked(o) || due(o, &o.status, now) <= now => {
-            match read_run(o) {
-                Ok(effect) => perform(o, effect),
-                Err(failure) => refused(o, now, &failure),
-            }
-        }
-        None => acknowledged(o, now, due(o, &o.status, now)),
+        None if is_wanted(o) || due(o, &o.status, now).is_some_and(|due| due <= now) => match read_run(o) {
+            Ok(effect) => perform(o, effect),
+            Err(failure) => refused(o, now, &failure),
+        },
+        None => acknowledged(o, now, wake(o, &o.status, now)),
     }
+}
+
+/// Whether somebody asks for a look: a delivery, a person, the feed, the audit.
+fn is_wanted(o: &Observed) -> bool {
+    o.status.unanswered().is_some() || o.is_asked() || capture::asked(o) || o.memory.look_wanted.is_some()
 }
 
 /// The vendor does not have the run any more: no outcome will come. Should it be there again one day, the hourly look sees it. A run that
@@ -67,7 +70,7 @@ fn still_open(o: &Observed, now: Timestamp, run: &WorkflowRun, phase: Phase) -> 
     noted(o, now, &mut plan.status, run);
     plan.status.phase = phase;
     capture_noted(o, now, run, &mut plan);
-    plan.wake = Wake::At(due_after_look(o, &plan.status, now));
+    plan.wake = due_since(o, &plan.status, now, Some(now)).map_or(Wake::OnChange, Wake::At);
     plan
 }
 
@@ -99,9 +102,9 @@ pub(super) fn outcome(o: &Observed, now: Timestamp, run: &WorkflowRun, phase: Ph
 }
 
 /// Nothing is due but to acknowledge the spec. A finalize alone is acknowledged by the look that it asks for.
-pub(super) fn acknowledged(o: &Observed, now: Timestamp, wake: Timestamp) -> VerificationPlan {
+pub(super) fn acknowledged(o: &Observed, now: Timestamp, wake: Wake) -> VerificationPlan {
     let mut plan = nothing(o);
-    plan.wake = Wake::At(wake);
+    plan.wake = wake;
     // In review no finalize asks for a look.
     let finalize_pending = submitted(o).is_some() && o.status.submitted_at.is_none() && o.status.phase != Phase::InReview;
     if conditions::suspended(&o.status) || (o.status.observed_generation != Some(o.generation) && !finalize_pending) {
@@ -128,17 +131,17 @@ pub(super) fn capture_noted(o: &Observed, now: Timestamp, run: &WorkflowRun, pla
     conditions::say(&mut plan.status, o.generation, now, trouble, None);
 }
 
-/// When the run must be looked at next, as far as is recorded.
-pub(super) fn due(o: &Observed, status: &IdentityVerificationStatus, now: Timestamp) -> Timestamp {
+/// When the run must be looked at next, as far as is recorded, if it must without anybody's word.
+fn due(o: &Observed, status: &IdentityVerificationStatus, now: Timestamp) -> Option<Timestamp> {
     due_since(o, status, now, o.memory.last_look)
 }
 
-/// The same, right after a look.
-fn due_after_look(o: &Observed, status: &IdentityVerificationStatus, now: Timestamp) -> Timestamp {
-    due_since(o, status, now, Some(now))
+/// When to come back for that.
+pub(super) fn wake(o: &Observed, status: &IdentityVerificationStatus, now: Timestamp) -> Wake {
+    due(o, status, now).map_or(Wake::OnChange, Wake::At)
 }
 
-fn due_since(o: &Observed, status: &IdentityVerificationStatus, now: Timestamp, last_look: Option<Timestamp>) -> Timestamp {
+fn due_since(o: &Observed, status: &IdentityVerificationStatus, now: Timestamp, last_look: Option<Timestamp>) -> Option<Timestamp> {
     let last_look = past(last_look, now);
     let began = status.started_at.as_ref().map_or(now, |t| t.0);
     let submitted = status.submitted_at.as_ref().map(|t| t.0).or(submitted(o));
@@ -148,8 +151,29 @@ fn due_since(o: &Observed, status: &IdentityVerificationStatus, now: Timestamp, 
         (Phase::Processing, None) => (Pace::Eager, began.max(conditions::since(status, ConditionType::CaptureReady).unwrap_or(began))),
         _ => (Pace::Slow, began),
     };
-    let due = next_look(pace, anchor, last_look, now, o.jitter, &o.timing);
-    if troubled(status) { due.min(last_look.map_or(began.min(now), |look| after(look, o.timing.slow_retry))) } else { due }
+    let due = match o.following {
+        Following::Since(since) => Some(pace)
+            .filter(|pace| *pace == Pace::Eager)
+            .and_then(|_| soon(anchor, last_look, now, o.jitter, &o.timing))
+            .or_else(|| first_look(began, last_look, since, o.jitter, &o.timing)),
+        Following::Lost(lost) => {
+            let due = next_look(pace, anchor, last_look, now, o.jitter, &o.timing);
+            // What the feed has spared until then is not made up for at once.
+            Some(if due < lost { after(lost, o.timing.slow_look.mul_f64(o.jitter)) } else { due })
+        }
+    };
+    if !troubled(status) {
+        return due;
+    }
+    let again = match (last_look, o.following) {
+        (Some(look), _) => after(look, o.timing.slow_retry),
+        // By the time that this process has followed it: what was in trouble before is not all looked at when it begins.
+        (None, Following::Since(since)) if began <= now => {
+            began.max(after(since, o.timing.feed_first + o.timing.slow_retry.mul_f64(o.jitter)))
+        }
+        (None, _) => began.min(now),
+    };
+    Some(due.map_or(again, |due| due.min(again)))
 }
 
 /// Whether the last look met trouble, or a run that waits for the person came without its token: the next one is not an hour away.

@@ -4,11 +4,11 @@ use jiff::Timestamp;
 
 use crate::api::{
     ConditionStatus as Status, ConditionType as Type, Environment, OnfidoProviderSpec, OnfidoProviderStatus, Reason, WebhookManagement,
-    WebhookStatus,
+    WebhookStatus, find_condition,
 };
 
 use super::{
-    Failure, Fence, Plan, Retry, Timing, Wake,
+    Failure, Feed, Fence, Plan, Retry, Timing, Wake,
     conditions::{Says, set},
     debts::{self, Debt, Known},
     schedule::{after, past},
@@ -31,6 +31,10 @@ pub struct Observed {
     pub last_probe: Option<Timestamp>,
     /// What this process knows of the ledger of what is to be erased.
     pub debts: Known,
+    /// Whether a verification of its is open, of whose run the feed could tell.
+    pub has_open: bool,
+    /// How far the feed was read.
+    pub feed: Feed,
     /// From 0 to 1, the same for this object every time.
     pub jitter: f64,
     /// What was learned in this pass.
@@ -76,6 +80,11 @@ pub enum Effect {
     EraseDebts(Vec<Debt>),
     /// Strike out of the ledger what is erased.
     StrikeOut(Vec<Debt>),
+    /// Read a page of the list of runs that have ended.
+    ReadFeed {
+        /// From 1.
+        page: u32,
+    },
 }
 
 /// A plan for a provider.
@@ -83,6 +92,26 @@ pub type ProviderPlan = Plan<OnfidoProviderStatus, Effect>;
 
 /// What to do next.
 pub fn plan(o: &Observed, now: Timestamp) -> ProviderPlan {
+    follow(o, now, look_after(o, now))
+}
+
+/// While a verification is open and the vendor takes the token, the feed is read.
+fn follow(o: &Observed, now: Timestamp, plan: ProviderPlan) -> ProviderPlan {
+    let ready = find_condition(&plan.status.conditions, Type::Ready).is_some_and(|condition| condition.status == Status::True);
+    if plan.effect.is_some() || !ready || !o.has_open {
+        return plan;
+    }
+    if let Some(page) = o.feed.page(now, &o.timing) {
+        return Plan { effect: Some(Effect::ReadFeed { page }), wake: Wake::OnChange, ..plan };
+    }
+    let due = Wake::At(o.feed.due(now, &o.timing));
+    // A backoff comes within a minute. The next page of a reading does not wait for it.
+    let wake = if o.feed.is_reading() { due } else { plan.wake.earliest(due) };
+    Plan { wake, ..plan }
+}
+
+/// What is said of it.
+fn look_after(o: &Observed, now: Timestamp) -> ProviderPlan {
     let (Some(credentials), Some(webhook)) = (&o.facts.credentials, &o.facts.webhook) else { return perform(o, Effect::ReadSecrets) };
     if o.spec.suspend {
         return say(o, now, recorded_credentials(o), webhook_ready(o, webhook), reread(o, now, webhook));

@@ -11,6 +11,11 @@ pub(super) fn after(moment: Timestamp, wait: Duration) -> Timestamp {
     moment.saturating_add(jiff::SignedDuration::try_from(wait).unwrap_or(jiff::SignedDuration::MAX)).unwrap_or(Timestamp::MAX)
 }
 
+/// A moment some time earlier; saturates.
+pub(super) fn before(moment: Timestamp, wait: Duration) -> Timestamp {
+    moment.saturating_sub(jiff::SignedDuration::try_from(wait).unwrap_or(jiff::SignedDuration::MAX)).unwrap_or(Timestamp::MIN)
+}
+
 /// The time between two moments; zero if the second is not later.
 pub(super) fn between(earlier: Timestamp, later: Timestamp) -> Duration {
     Duration::try_from(later.duration_since(earlier)).unwrap_or_default()
@@ -62,4 +67,34 @@ pub(super) fn next_look(
         let slow = stretch(timing.slow_look);
         after(last_look.map_or(anchor, |look| look.max(anchor)), slow)
     })
+}
+
+/// How many of the looks after a finalize are made though the feed is followed: whoever waits for the outcome is told of it before the next
+/// reading could.
+const OWN: usize = 4;
+
+/// The same where the feed is followed: a few eager looks, and then the feed tells. One that could not be made in time is left to it too, so
+/// that a restart is no herd.
+pub(super) fn soon(anchor: Timestamp, last_look: Option<Timestamp>, now: Timestamp, jitter: f64, timing: &Timing) -> Option<Timestamp> {
+    let last_look = past(last_look, now);
+    if anchor > now {
+        return if last_look.is_none() { Some(now) } else { None };
+    }
+    let (own, left) = timing.looks.split_at(OWN);
+    let moment = |offset: &Duration| after(anchor, offset.mul_f64(1.0 + 0.2 * jitter.clamp(0.0, 1.0)));
+    let over = left.first().is_none_or(|first| after(anchor, *first) < now);
+    own.iter().map(moment).find(|moment| last_look.is_none_or(|look| look < *moment)).filter(|_| !over)
+}
+
+/// When a run is looked at for the first time that began before the feed tells of all that ends: spread over hours, since after a restart
+/// all of them are such.
+pub(super) fn first_look(
+    began: Timestamp,
+    last_look: Option<Timestamp>,
+    since: Timestamp,
+    jitter: f64,
+    timing: &Timing,
+) -> Option<Timestamp> {
+    let told = began >= since || last_look.is_some_and(|look| look >= since);
+    (!told).then(|| after(since, timing.feed_first + timing.first_audit.mul_f64(jitter.clamp(0.0, 1.0))))
 }

@@ -8,7 +8,7 @@ use crate::{
 };
 
 use super::{
-    Attributes, Effect, Failure, Notice, NoticeKind, Observed, Plan, VerificationPlan, Wake, conditions, expiry,
+    Attributes, Effect, Failure, Notice, NoticeKind, Observed, Plan, VerificationPlan, Wake, Wanted, conditions, expiry,
     schedule::after,
     turn::{answered, halted, names_of, noted, nothing, perform, read_run, submission_noted, wake_after},
     verdict,
@@ -17,18 +17,28 @@ use super::{
 /// The outcome is recorded. It changes only for the worse: a value that changed since, or an approval the vendor took back.
 pub(super) fn settled(o: &Observed, now: Timestamp) -> VerificationPlan {
     let acknowledged = o.status.observed_generation == Some(o.generation);
-    let rung = (o.status.unanswered().is_some() || o.is_asked()) && !halted(o); // while suspended the bell waits, an edit does not
+    let awaited = o.status.unanswered().is_some() || o.is_asked() || o.memory.look_wanted == Some(Wanted::Feed);
+    let audited = !awaited && o.memory.look_wanted == Some(Wanted::Audit) && is_worth_an_audit(o);
+    let rung = (awaited || audited) && !halted(o); // while suspended the bell waits, an edit does not
     if acknowledged && !rung {
         return nothing(o);
     }
+    // What an audit meets with, the next one may not.
+    let retry = |failure: &Failure| match failure {
+        _ if audited && acknowledged => Wake::OnChange,
+        // Also what a purge looks like that took the applicant: nothing that minutes would heal.
+        Failure::AccountChanged => Wake::At(after(now, o.timing.slow_look)),
+        failure => wake_after(o, now, failure),
+    };
     let Some(basis) = &o.status.basis else { return nothing(o) };
     let attributes = match &o.facts.attributes {
         None => return perform(o, Effect::ReadAttributes { names: names_of(o) }),
         // An edit is acknowledged only when it was judged: nobody may take an old verdict for a new one.
-        Some(Err(failure)) => return Plan { wake: wake_after(o, now, failure), ..nothing(o) },
+        Some(Err(failure)) => return Plan { wake: retry(failure), ..nothing(o) },
         Some(Ok(attributes)) => attributes,
     };
-    if !rung {
+    // Of a run that is known to be gone only the values are left to be read.
+    if !rung || (audited && o.status.vendor_record == Some(VendorRecord::Purged)) {
         return confirm(o, now, basis, attributes, None);
     }
     let trouble = match &o.facts.run {
@@ -50,14 +60,14 @@ pub(super) fn settled(o: &Observed, now: Timestamp) -> VerificationPlan {
         conditions::say(&mut plan.status, o.generation, now, None, None);
         return plan;
     }
-    // Also what a purge looks like that took the applicant: nothing that minutes would heal.
-    let wake = match trouble {
-        Failure::AccountChanged => Wake::At(after(now, o.timing.slow_look)),
-        _ => wake_after(o, now, &trouble),
-    };
-    // The edit is judged by the outcome on record; the bell waits.
-    let judged = if acknowledged { nothing(o) } else { confirm(o, now, basis, attributes, None) };
-    Plan { wake, ..judged }
+    // The edit, or what an audit has read, is judged by the outcome on record; the bell waits.
+    let judged = if acknowledged && !audited { nothing(o) } else { confirm(o, now, basis, attributes, None) };
+    Plan { wake: retry(&trouble), ..judged }
+}
+
+/// Whether what an audit finds could change the verdict: one that has ended for good is what it is.
+fn is_worth_an_audit(o: &Observed) -> bool {
+    matches!(conditions::recorded(&o.status, ConditionType::Verified), Some((_, Reason::Verified | Reason::AttributeChanged, _)))
 }
 
 /// Judges a recorded outcome again, by the run if it was read, and by the values as they are now.

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use crate::api::{ConditionType, IdentityVerificationStatus, Phase, Reason};
 
 use super::{
-    Facts, Observed, Plan, VerificationPlan, Wake,
+    Facts, Memory, Observed, Plan, VerificationPlan, Wake,
     attempt::widened,
     conditions, settled,
     turn::{halted, perform},
@@ -61,5 +61,6 @@ fn past(o: &Observed) -> Option<Observed> {
         ..o.status.clone()
     };
     let facts = Facts { run: o.facts.older_run.clone(), ..o.facts.clone() };
-    Some(Observed { status, facts, ..o.clone() })
+    let memory = Memory { look_wanted: o.memory.look_wanted.filter(|_| may_stand), ..o.memory };
+    Some(Observed { status, facts, memory, ..o.clone() })
 }

@@ -11,7 +11,7 @@ use crate::{
 use super::{
     Effect, Failure, Fence, Looked, Notice, NoticeKind, Observed, Plan, Provider, VerificationPlan, Wake, applicant, capture, conditions,
     inputs,
-    open::{capture_noted, due},
+    open::{self, capture_noted},
     request::{Accepted, Ready, acceptable},
     schedule::{after, between},
     turn::{look, nothing, perform, refused, same_environment},
@@ -193,7 +193,7 @@ pub(super) fn started(o: &Observed, now: Timestamp, run: &WorkflowRun, notices: 
     // Even a run that comes back approved is only believed once it is read.
     status.phase = if phase.is_final() { Phase::Processing } else { phase };
     capture_noted(o, now, run, &mut plan);
-    plan.wake = if phase.is_final() || o.spec.cancelled { Wake::At(now) } else { Wake::At(due(o, &plan.status, now)) };
+    plan.wake = if phase.is_final() || o.spec.cancelled { Wake::At(now) } else { open::wake(o, &plan.status, now) };
     capture::ready(o, now, plan)
 }
 

@@ -9,6 +9,7 @@ mod conditions;
 mod deletion;
 mod expiry;
 mod failure;
+mod feed;
 mod inputs;
 mod nudge;
 mod open;
@@ -19,6 +20,7 @@ mod schedule;
 mod settled;
 mod simulation;
 mod start;
+mod sweep;
 mod verdict;
 
 use std::{collections::BTreeMap, time::Duration};
@@ -149,6 +151,7 @@ fn fresh() -> Observed {
         key_settled: true,
         nonce: "nonce-1".into(),
         jitter: 0.0,
+        following: Following::Lost(t(0)),
         memory: Memory::default(),
         facts: Facts::default(),
         timing: Timing::default(),

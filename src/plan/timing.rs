@@ -21,7 +21,7 @@ pub struct Timing {
     pub stalled_look: Duration,
     /// After a finalize, or while the vendor works: offsets of the looks at the run.
     pub looks: [Duration; 7],
-    /// Between looks at a run beyond those, and at one that waits for a person.
+    /// Between looks at a run beyond those, and at one that waits for a person, where no feed tells of it.
     pub slow_look: Duration,
     /// Before a refusal that only a change elsewhere can heal is tried again.
     pub slow_retry: Duration,
@@ -41,6 +41,20 @@ pub struct Timing {
     pub deletion: Duration,
     /// Between tries of what is owed.
     pub debts: Duration,
+    /// From one reading of a provider's change feed to the next.
+    pub feed: Duration,
+    /// How far a reading goes back behind the one before it: an entry may come late, out of place, or not at all for once.
+    pub feed_overlap: Duration,
+    /// How far the first reading of a process goes back.
+    pub feed_first: Duration,
+    /// How long the feed may stay unread before runs are looked at one by one again.
+    pub feed_lost: Duration,
+    /// Over how long the first looks of a process at runs are spread of which its feed cannot tell.
+    pub first_audit: Duration,
+    /// Between looks at a run, and at the values of a verdict, that nothing asks for.
+    pub audit: Duration,
+    /// From one sweep over all verifications to the next.
+    pub sweep: Duration,
     /// Least and most of an object's own backoff.
     pub backoff: [Duration; 2],
 }
@@ -76,6 +90,13 @@ impl Default for Timing {
             token_use: s(600),
             deletion: s(600),
             debts: s(3600),
+            feed: s(60),
+            feed_overlap: s(120),
+            feed_first: s(3600),
+            feed_lost: s(600),
+            first_audit: s(2 * 3600),
+            audit: s(24 * 3600),
+            sweep: s(60),
             backoff: [s(1), s(300)],
         }
     }
@@ -115,6 +136,13 @@ impl Timing {
             token_use,
             deletion,
             debts,
+            feed,
+            feed_overlap,
+            feed_first,
+            feed_lost,
+            first_audit,
+            audit,
+            sweep,
             backoff,
         } = self.clone();
         Self {
@@ -136,6 +164,13 @@ impl Timing {
             token_use: scale(token_use),
             deletion: scale(deletion),
             debts: scale(debts),
+            feed: scale(feed),
+            feed_overlap: scale(feed_overlap),
+            feed_first: scale(feed_first),
+            feed_lost: scale(feed_lost),
+            first_audit: scale(first_audit),
+            audit: scale(audit),
+            sweep: scale(sweep),
             backoff: backoff.map(scale),
         }
     }

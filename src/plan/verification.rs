@@ -31,7 +31,7 @@ pub fn plan(o: &Observed, now: Timestamp) -> VerificationPlan {
 fn decide(o: &Observed, now: Timestamp) -> VerificationPlan {
     match o.deleting {
         Some(since) => deletion::deleted(o, now, since),
-        None => expiry::awaited(tried(o, standing::before(o, now, under_way))),
+        None => expiry::awaited(o, now, tried(o, standing::before(o, now, under_way))),
     }
 }
 

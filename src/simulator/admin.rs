@@ -93,6 +93,20 @@ pub struct DefaultOutcome {
     pub outcome: Outcome,
 }
 
+/// What is wrong with an account's list of runs where it is read as a feed, neither by tag nor by applicant.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ListQuirks {
+    /// A run is listed only so long after it has ended.
+    pub lag_ms: u64,
+    /// Each page begins with the last entry of the page before.
+    pub repeat: bool,
+    /// The entries of a page are in the opposite order.
+    pub reorder: bool,
+    /// Each run is left out when it would be listed for the first time.
+    pub skip_once: bool,
+}
+
 /// Something that goes wrong for the next calls that match.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fault {

@@ -3,7 +3,9 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::admin::{AccountSetting, Craft, DefaultOutcome, Delivery, Fault, LedgerEntry, Operation, Outcome, Replay, RunView, Webhook};
+use super::admin::{
+    AccountSetting, Craft, DefaultOutcome, Delivery, Fault, LedgerEntry, ListQuirks, Operation, Outcome, Replay, RunView, Webhook,
+};
 
 /// Speaks to one simulator.
 #[derive(Debug, Clone)]
@@ -85,6 +87,11 @@ impl AdminClient {
     /// What becomes of the account's next runs.
     pub async fn default_outcome(&self, account: &str, default: &DefaultOutcome) -> Result<()> {
         self.post(&format!("accounts/{account}/default_outcome"), default).await.map(drop)
+    }
+
+    /// What is wrong with the account's list of runs.
+    pub async fn list_quirks(&self, account: &str, quirks: &ListQuirks) -> Result<()> {
+        self.post(&format!("accounts/{account}/list_quirks"), quirks).await.map(drop)
     }
 
     /// Oldest first.

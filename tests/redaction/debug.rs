@@ -12,7 +12,7 @@ use onfido_operator::{
         model::{ApplicantField, ApplicantId, CustomData, NewApplicant, NewLink, NewWorkflowRun, WorkflowId, WorkflowRun},
         secret::{ApiToken, LinkUrl, Personal, SdkToken, WebhookToken},
     },
-    plan::{Attributes, Effect, Facts, FreshToken, Given, Holds, Looked, Memory, Observed, Provider, Receipt, Timing},
+    plan::{Attributes, Effect, Facts, Following, FreshToken, Given, Holds, Looked, Memory, Observed, Provider, Receipt, Timing},
 };
 use serde_json::json;
 
@@ -79,6 +79,7 @@ fn nothing_that_holds_them_prints_them() {
         key_settled: true,
         nonce: "n".into(),
         jitter: 0.0,
+        following: Following::Lost(jiff::Timestamp::UNIX_EPOCH),
         memory: Memory::default(),
         facts,
         timing: Timing::default(),

@@ -197,11 +197,11 @@ impl fmt::Debug for WorkflowRun {
     }
 }
 
-fn no_status() -> RunStatus {
+pub(super) fn no_status() -> RunStatus {
     RunStatus::Unknown(Word::from(""))
 }
 
-fn status<'de, D: Deserializer<'de>>(d: D) -> Result<RunStatus, D::Error> {
+pub(super) fn status<'de, D: Deserializer<'de>>(d: D) -> Result<RunStatus, D::Error> {
     Ok(lenient::option::<D, String>(d)?.map_or_else(no_status, |word| word.as_str().into()))
 }
 

@@ -62,7 +62,8 @@ fn a_verdict_ends_at_its_time_and_nothing_is_polled_before() {
     let ended = "Verified=False/Expired Completed=True/OutcomeReported Ready=True/Started";
     assert_eq!(until(&valid()), Some(1100));
     check(vec![
-        Row("until then", valid(), 100, ["", "Approved", "=", "", "Fields", "+1000", ""]),
+        Row("until then nobody waits", valid(), 100, ["", "Approved", "=", "", "Fields", "OnChange", ""]),
+        Row("but when it is near", valid(), 980, ["", "Approved", "=", "", "Fields", "+120", ""]),
         Row("a second before", valid(), 1099, ["", "Approved", "=", "", "Fields", "+1", ""]),
         Row("at that moment", valid(), 1100, ["", "Approved", ended, "", "Fields", "OnChange", ""]),
         Row("the operator was down", valid(), 99_999, ["", "Approved", ended, "", "Fields", "OnChange", ""]),
@@ -98,7 +99,7 @@ fn the_validity_is_that_of_the_start_and_only_a_verdict_has_one() {
     let plan = step(&later, 200);
     assert_eq!((plan.status.verified_until, plan.wake), (None, Wake::OnChange), "a later edit of the provider does not shorten it");
     let later = with(valid(), |o| (o.provider = found(json!({})), edit(o, person())).1);
-    assert_eq!(step(&later, 200).wake, Wake::At(t(1100)), "nor lengthen it");
+    assert_eq!(step(&later, 1000).wake, Wake::At(t(1100)), "nor lengthen it");
     let declined = with(valid(), |o| {
         o.status.verified_until = None;
         edit(o, edited());

@@ -15,6 +15,8 @@ fn provider() -> Observed {
         status: OnfidoProviderStatus::default(),
         webhook_url: "https://operator.example.test/webhooks/identity/onfido".into(),
         last_probe: None,
+        has_open: false,
+        feed: Feed::begun(t(0), &Timing::default()),
         jitter: 0.0,
         debts: Known::Empty,
         facts: Facts { credentials: Some(Ok(Environment::Live)), webhook: Some(Ok(())), ..Facts::default() },
@@ -308,4 +310,55 @@ fn what_is_known_afterwards_tells_when_it_goes_on() {
     for (name, o, expected) in rows {
         assert_eq!(debts::known(&o, t(100)), expected, "{name}");
     }
+}
+
+#[test]
+fn the_feed_is_read_while_a_verification_is_open_and_the_provider_ready() {
+    let timing = Timing::default();
+    let open = |o: Observed| with(o, |o| o.has_open = true);
+    let read = |o: Observed| {
+        with(open(o), |o| {
+            let page = serde_json::from_value(json!([])).unwrap();
+            o.feed.heard(&page, t(0), t(0), 0.0, &timing);
+        })
+    };
+    let reading = |o: Observed| {
+        with(open(o), |o| {
+            let page = serde_json::from_value(json!([{"id": "run-1", "status": "approved", "updated_at": t(0).to_string()}])).unwrap();
+            o.feed.heard(&page, t(0), t(0), 0.0, &timing);
+        })
+    };
+    let throttled = |o: Observed| with(reading(o), |o| o.feed.missed(Some(secs(2)), t(0), &timing));
+    let no_token = |o: Observed| with(o, |o| o.facts.webhook = Some(Err(missing(SecretUse::Webhook))));
+    let probed = with(provider(), |o| o.facts.probe = Some(Ok(())));
+    let page = |page| Some(Effect::ReadFeed { page });
+    let rows: Vec<(&str, Observed, i64, Option<Effect>, &str)> = vec![
+        ("none is open", proven(), 0, None, "+60"),
+        ("one is", open(proven()), 0, page(1), "OnChange"),
+        ("it was read", read(proven()), 10, None, "+50"),
+        ("a minute ago", read(proven()), 60, page(1), "OnChange"),
+        ("the next page", reading(proven()), 0, page(2), "OnChange"),
+        ("others go first", throttled(proven()), 0, None, "+2"),
+        ("suspended", with(open(proven()), |o| o.spec.suspend = true), 0, None, "+60"),
+        ("the token was not tried", open(provider()), 0, Some(Effect::Probe), "OnChange"),
+        ("it was taken just now", open(probed), 0, page(1), "OnChange"),
+        ("it was not", with(open(provider()), |o| o.facts.probe = Some(Err(Failure::Unauthorized))), 0, None, "Backoff"),
+        (
+            "its Secret is gone",
+            with(open(proven()), |o| o.facts.credentials = Some(Err(missing(SecretUse::Credentials)))),
+            0,
+            None,
+            "Backoff",
+        ),
+        ("deliveries cannot be verified", no_token(open(proven())), 0, page(1), "OnChange"),
+        ("and it was read", no_token(read(proven())), 10, None, "Backoff"),
+        ("and is being read", no_token(throttled(proven())), 0, None, "+2"),
+    ];
+    for (name, o, at, effect, when) in rows {
+        let plan = plan(&o, t(at));
+        assert_eq!((plan.effect.clone(), wake(&plan, at).as_str()), (effect, when), "{name}");
+    }
+    // What a probe has brought is recorded before a page is asked for.
+    let plan = plan(&open(with(provider(), |o| o.facts.probe = Some(Ok(())))), t(0));
+    assert_eq!(says(&plan), GOOD);
 }

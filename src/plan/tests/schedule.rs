@@ -85,6 +85,13 @@ fn every_duration_scales_but_the_vendors_own() {
         token_use,
         deletion,
         debts,
+        feed,
+        feed_overlap,
+        feed_first,
+        feed_lost,
+        first_audit,
+        audit,
+        sweep,
         backoff,
     } = Timing::default().scaled(0.5);
     assert_eq!((deadline, post_timeout, settle, look_first_after), (secs(15), secs(10), secs(15), secs(30)));
@@ -94,6 +101,8 @@ fn every_duration_scales_but_the_vendors_own() {
     assert_eq!(fresh_token_lifetime, secs(85 * 30));
     assert_eq!((persistence, token_use, backoff), (secs(150), secs(300), [Duration::from_millis(500), secs(150)]));
     assert_eq!((deletion, debts), (secs(300), secs(1800)));
+    assert_eq!((feed, feed_overlap, feed_first, feed_lost), (secs(30), secs(60), secs(1800), secs(300)));
+    assert_eq!((first_audit, audit, sweep), (secs(3600), secs(43_200), secs(30)));
     assert_eq!(Timing::default().doubt(), secs(80));
     assert!(Timing::default().deletion > Timing::default().doubt(), "what is in doubt can be waited out");
 }

@@ -106,6 +106,7 @@ impl World {
             operation_known_for: self.known.as_ref().map(|(_, since)| secs((self.now - since) as u64)).unwrap_or_default(),
             last_look: self.last_look,
             submission_seen: self.submission_seen.filter(|_| self.people.submission_of == attempt),
+            look_wanted: None,
         }
     }
 

@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::Shared;
 use crate::simulator::admin::{
-    AccountSetting, Craft, DefaultOutcome, Delivery, Fault, LedgerEntry, Operation, Outcome, Replay, RunView, Webhook,
+    AccountSetting, Craft, DefaultOutcome, Delivery, Fault, LedgerEntry, ListQuirks, Operation, Outcome, Replay, RunView, Webhook,
 };
 use crate::simulator::delivery::DeliveryError;
 
@@ -57,6 +57,7 @@ pub(super) fn routes() -> Router<Arc<Shared>> {
         .route("/accounts", post(account))
         .route("/accounts/{name}/webhooks", post(webhooks))
         .route("/accounts/{name}/default_outcome", post(default_outcome))
+        .route("/accounts/{name}/list_quirks", post(list_quirks))
         .route("/deliveries", get(deliveries))
         .route("/deliveries/replay", post(replay))
         .route("/deliveries/craft", post(craft))
@@ -124,6 +125,10 @@ async fn default_outcome(
     Json(default): Json<DefaultOutcome>,
 ) -> Result<StatusCode, Refusal> {
     done(shared.vendor(|vendor, _| vendor.set_default_outcome(&name, default)), "no such account")
+}
+
+async fn list_quirks(State(shared): Owner, Path(name): Path<String>, Json(quirks): Json<ListQuirks>) -> Result<StatusCode, Refusal> {
+    done(shared.vendor(|vendor, _| vendor.set_list_quirks(&name, quirks)), "no such account")
 }
 
 async fn deliveries(State(shared): Owner, Query(filter): Query<Filter>) -> Json<Vec<Delivery>> {

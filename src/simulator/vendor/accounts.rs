@@ -7,13 +7,14 @@ use serde_json::json;
 
 use super::Vendor;
 use super::wire::{Request, Response, Route};
-use crate::simulator::admin::{AccountSetting, DefaultOutcome};
+use crate::simulator::admin::{AccountSetting, DefaultOutcome, ListQuirks};
 
 /// An account with the indices over its data.
 #[derive(Default)]
 pub(super) struct Account {
     pub(super) setting: AccountSetting,
     pub(super) default_outcome: DefaultOutcome,
+    pub(super) quirks: ListQuirks,
     pub(super) applicants: BTreeSet<u64>,
     // Completion first: the order of the vendor's list. A run that is not completed sorts before all others.
     pub(super) runs: BTreeSet<(Option<Timestamp>, u64)>,
@@ -42,6 +43,11 @@ impl Vendor {
         self.accounts.get_mut(account).map(|a| a.default_outcome = default).is_some()
     }
 
+    /// What is wrong with the account's list of runs from now on. False: no such account.
+    pub fn set_list_quirks(&mut self, account: &str, quirks: ListQuirks) -> bool {
+        self.accounts.get_mut(account).map(|a| a.quirks = quirks).is_some()
+    }
+
     pub fn has_account(&self, name: &str) -> bool {
         self.accounts.contains_key(name)
     }
@@ -64,7 +70,7 @@ impl Vendor {
             Route::UpdateApplicant(id) => self.update_applicant(name, id, request),
             Route::DeleteApplicant(id) => self.delete_applicant(now, name, id),
             Route::RestoreApplicant(id) => self.restore_applicant(name, id),
-            Route::Runs => self.list_runs(name, request),
+            Route::Runs => self.list_runs(now, name, request),
             Route::CreateRun => self.create_run(now, name, request),
             Route::GetRun(id) => self.get_run(name, id),
             Route::SdkToken => self.create_sdk_token(now, name, request),

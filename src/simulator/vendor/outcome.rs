@@ -79,6 +79,7 @@ impl Vendor {
         run.shown = outcome.overrides.clone();
         run.updated_at = now;
         run.completed_at = terminal.then_some(now);
+        run.listed = false;
         let after = run.completed_at;
         if terminal && !outcome.silent {
             self.events.push(Event::completed(run, now, &self.settings.public_url));

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::wire::{Request, Response};
 use super::{Step, Timer, Vendor, rules};
-use crate::simulator::admin::{DefaultOutcome, Overrides, RunView};
+use crate::simulator::admin::{DefaultOutcome, ListQuirks, Overrides, RunView};
 
 const PAGE_SIZE: usize = 20;
 const MANUAL_TOKEN_MINUTES: i64 = 90;
@@ -37,6 +37,8 @@ pub struct Run {
     pub(super) created_at: Timestamp,
     pub(super) updated_at: Timestamp,
     pub(super) completed_at: Option<Timestamp>,
+    /// Whether it was in a list since then, or left out of one on purpose.
+    pub(super) listed: bool,
     pub(super) step: Step,
     pub(super) plan: DefaultOutcome,
     pub(super) shown: Overrides,
@@ -136,6 +138,7 @@ impl Vendor {
             created_at: now,
             updated_at: now,
             completed_at: None,
+            listed: false,
             step: Step::Consent,
             plan,
             shown: Overrides::default(),
@@ -168,7 +171,7 @@ impl Vendor {
     }
 
     /// By time of completion, runs that are not completed as the oldest; pages of twenty.
-    pub(super) fn list_runs(&self, account: &str, request: &Request) -> Response {
+    pub(super) fn list_runs(&mut self, now: Timestamp, account: &str, request: &Request) -> Response {
         let page = match rules::page(request, "page", 1) {
             Ok(page) => page,
             Err(refusal) => return refusal,
@@ -199,20 +202,34 @@ impl Vendor {
                 &narrowed
             }
         };
-        let wanted = |run: &&Run| {
+        let wanted = |run: &Run| {
             applicant.as_ref().is_none_or(|id| run.applicant_id == *id)
                 && tags.iter().all(|tag| run.tags.contains(tag))
                 && (statuses.is_empty() || statuses.contains(&run.status))
                 && after.is_none_or(|at| run.created_at > at)
                 && before.is_none_or(|at| run.created_at < at)
         };
+        let quirks = if indexed.is_none() { owner.quirks } else { ListQuirks::default() };
+        let is_late = |run: &Run| run.completed_at.is_some_and(|at| later(at, quirks.lag_ms) > now);
+        let mut left_out = Vec::new();
         let base = &self.settings.public_url;
-        let skipped = (page - 1).saturating_mul(PAGE_SIZE);
-        let show = |numbers: &mut dyn Iterator<Item = &(Option<Timestamp>, u64)>| -> Vec<Value> {
-            let found = numbers.filter_map(|(_, n)| self.runs.get(n)).filter(wanted);
-            found.skip(skipped).take(PAGE_SIZE).map(|run| run.json(base)).collect()
+        let skipped = (page - 1).saturating_mul(if quirks.repeat { PAGE_SIZE - 1 } else { PAGE_SIZE });
+        let mut show = |numbers: &mut dyn Iterator<Item = &(Option<Timestamp>, u64)>| -> Vec<Value> {
+            let found = numbers.filter_map(|(_, n)| Some((n, self.runs.get(n)?))).filter(|(_, run)| wanted(run) && !is_late(run));
+            let listed = found.filter(|(n, run)| {
+                let is_left_out = quirks.skip_once && !run.listed && run.completed_at.is_some();
+                left_out.extend(is_left_out.then_some(**n));
+                !is_left_out
+            });
+            listed.skip(skipped).take(PAGE_SIZE).map(|(_, run)| run.json(base)).collect()
         };
-        let shown = if ascending { show(&mut order.iter()) } else { show(&mut order.iter().rev()) };
+        let mut shown = if ascending { show(&mut order.iter()) } else { show(&mut order.iter().rev()) };
+        if quirks.reorder {
+            shown.reverse();
+        }
+        for number in left_out {
+            self.runs.entry(number).and_modify(|run| run.listed = true);
+        }
         Response::json(200, &Value::Array(shown))
     }
 

@@ -29,7 +29,7 @@ fn verified(o: &Observed) -> String {
 fn a_verdict_ends_at_its_time_also_while_another_attempt_is_under_way() {
     let o = second_of_a_bounded();
     assert_eq!(verified(&o), "True/Verified");
-    assert_eq!(step(&o, 220).wake, Wake::At(t(1100)), "nothing is due before");
+    assert_eq!(step(&o, 1000).wake, Wake::At(t(1100)), "nothing is due before");
     let o = next(&o, step(&o, 1100).status);
     assert_eq!(verified(&o), "False/Expired");
     assert!(o.status.verified_until.is_none() && o.status.phase == Phase::AwaitingInput);

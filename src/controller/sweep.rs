@@ -1,0 +1,39 @@
+//! Goes over all verifications once a minute and wakes those that are due though nothing has happened to them: one task in place of a timer
+//! for each.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use kube::Resource;
+
+use crate::{
+    api::IdentityVerification,
+    plan::{
+        Wanted,
+        sweep::{self, Due},
+    },
+};
+
+use super::{Ctx, Stored, feed, observe::jitter};
+
+/// Sweeps for ever.
+pub(super) async fn run(ctx: &Ctx) {
+    let mut last = Timestamp::now();
+    loop {
+        tokio::time::sleep(ctx.timing().sweep.max(Duration::from_millis(1))).await;
+        let now = Timestamp::now();
+        let from = sweep::since(last, now, ctx.timing());
+        let why = |stored: &Stored<IdentityVerification>| {
+            let status = stored.0.as_ref().ok()?.status.as_ref()?;
+            sweep::due(status, || jitter(stored.meta().uid.as_deref().unwrap_or_default()), from, now, ctx.timing())
+        };
+        for stored in ctx.verifications.state_filter(|stored| why(stored).is_some()) {
+            match why(&stored) {
+                Some(Due::Audit) => feed::want(ctx, &stored, Wanted::Audit).await,
+                Some(Due::Moment) => feed::wake(ctx, &stored).await,
+                None => {}
+            }
+        }
+        last = now;
+    }
+}
