@@ -251,6 +251,19 @@ fn starts_go_before_polls_and_leave_them_one_in_five() {
 }
 
 #[test]
+fn polls_get_their_part_at_a_low_rate_too() {
+    let (limiter, clock) = limiter(20);
+    exhaust(&limiter);
+    let mut all = askers(Class::Start, "shop", 500, TWO);
+    all.extend(askers(Class::Poll, "shop", 10, ONE));
+    let outcome = crowd(&limiter, &clock, &all, &[], MINUTE * 10);
+    let polls = outcome.calls(|asker| asker >= 500);
+    assert_eq!(polls, 10, "of {}", outcome.calls(|_| true));
+    let first = outcome.permitted.iter().filter(|(_, asker, _)| *asker >= 500).map(|(at, _, _)| *at).nth(4).unwrap();
+    assert!(first > MINUTE, "{first:?}: one goes after every four starts");
+}
+
+#[test]
 fn audits_wait_until_nobody_else_does() {
     let (limiter, clock) = limiter(300);
     exhaust(&limiter);
@@ -303,6 +316,10 @@ fn what_has_begun_goes_before_what_has_not() {
     let begun = Turn { begun: true, ..turn("shop", "begun") };
     let soon = told(&begun);
     assert!(soon < Duration::from_secs(1), "{soon:?}");
+    for turn in [Turn { who: "next", ..begun }, begun] {
+        let told = told(&turn);
+        assert!(told < Duration::from_secs(3), "{told:?}: behind those who have begun");
+    }
     clock.advance(soon + LATE); // the one who took what there was does not come back
     assert!(limiter.try_acquire(Class::Start, &begun).is_ok());
 }
@@ -366,6 +383,18 @@ fn no_minute_sees_more_for_a_rate_that_changes() {
     assert!(after(MINUTE * 12) > 230, "{}: it is given back", after(MINUTE * 12));
     let [asked, borne] = limiter.rates().map(NonZeroU32::get);
     assert_eq!((asked, borne), (300, 300));
+}
+
+#[test]
+fn a_change_of_the_rate_is_no_credit() {
+    let (limiter, clock) = limiter(300);
+    exhaust(&limiter);
+    for rate in [100, 300, 200] {
+        limiter.configure(NonZeroU32::new(rate).unwrap());
+        assert!(limiter.try_acquire(Class::Start, &ALONE).is_err(), "{rate}");
+    }
+    clock.advance(Duration::from_secs(3));
+    assert!(limiter.try_acquire_all(Class::Start, &ALONE, THREE).is_ok());
 }
 
 #[test]
