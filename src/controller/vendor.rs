@@ -78,7 +78,13 @@ impl Vendors {
     pub(super) fn new(settings: &Settings, secrets: Arc<Secrets>) -> Result<Self, Trouble> {
         let timeouts = Timeouts { post: settings.timing.post_timeout, ..Timeouts::default() };
         let transport = Transport::new(timeouts)?;
-        Ok(Self { transport, endpoints: settings.endpoints.clone(), secrets, token_use: settings.timing.token_use, known: Mutex::default() })
+        Ok(Self {
+            transport,
+            endpoints: settings.endpoints.clone(),
+            secrets,
+            token_use: settings.timing.token_use,
+            known: Mutex::default(),
+        })
     }
 
     /// The client of a provider's credentials as they are now.
@@ -198,9 +204,8 @@ mod tests {
     #[test]
     fn the_least_that_a_user_of_the_token_asks_for_counts_while_it_uses_it() {
         let (mut users, began, long) = (Users::default(), Instant::now(), Duration::from_secs(600));
-        let mut seen = |uid: &str, asks: u32, at: u64| {
-            users.seen(uid, NonZeroU32::new(asks).unwrap(), began + Duration::from_secs(at), long).get()
-        };
+        let mut seen =
+            |uid: &str, asks: u32, at: u64| users.seen(uid, NonZeroU32::new(asks).unwrap(), began + Duration::from_secs(at), long).get();
         assert_eq!(seen("a", 300, 0), 300);
         assert_eq!(seen("b", 100, 1), 100);
         assert_eq!(seen("a", 300, 2), 100, "whoever asks");

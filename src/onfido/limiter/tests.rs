@@ -152,7 +152,8 @@ impl Outcome {
 fn crowd(limiter: &Limiter<FakeRelativeClock>, clock: &FakeRelativeClock, askers: &[Asker], since: &[Duration], end: Duration) -> Outcome {
     let mut outcome = Outcome::default();
     let spread = |n: usize| Duration::from_micros(n as u64 * 7_919_993 % 2_000_000);
-    let mut coming: BinaryHeap<_> = (0..askers.len()).map(|n| Reverse((since.get(n).copied().unwrap_or_default() + spread(n), n))).collect();
+    let mut coming: BinaryHeap<_> =
+        (0..askers.len()).map(|n| Reverse((since.get(n).copied().unwrap_or_default() + spread(n), n))).collect();
     let mut now = Duration::ZERO;
     while let Some(Reverse((at, number))) = coming.pop() {
         if at >= end {
@@ -162,6 +163,7 @@ fn crowd(limiter: &Limiter<FakeRelativeClock>, clock: &FakeRelativeClock, askers
         now = at;
         let asker = &askers[number];
         outcome.asks += 1;
+        assert!(outcome.asks < 200_000, "a herd: only {} of so many asks were permitted", outcome.permitted.len());
         match limiter.try_acquire_all(asker.class, &turn(asker.line, &asker.who), asker.calls).map_err(wait) {
             Ok(permits) => {
                 outcome.permitted.push((now, number, permits.len()));
@@ -302,6 +304,19 @@ fn who_does_not_come_back_is_not_waited_for() {
     // Half of the time is theirs who are gone; it does not become more.
     let last = outcome.permitted.last().unwrap().0;
     assert!(last < MINUTE * 3, "{last:?}");
+}
+
+#[test]
+fn a_newcomer_does_not_wait_for_those_who_are_gone() {
+    let (limiter, clock) = limiter(300);
+    exhaust(&limiter);
+    for number in 0..5_000 {
+        assert!(limiter.try_acquire(Class::Start, &turn("shop", &format!("gone-{number}"))).is_err());
+    }
+    clock.advance(Duration::from_secs(30));
+    assert!(limiter.try_acquire_all(Class::Start, &turn("shop", "newcomer"), THREE).is_ok(), "there is more than they can want");
+    let newcomers = (0..).take_while(|n| limiter.try_acquire(Class::Start, &turn("shop", &format!("newcomer-{n}"))).is_ok()).count();
+    assert!(newcomers < 30, "{newcomers}: what is theirs who may still come is left to them");
 }
 
 #[test]

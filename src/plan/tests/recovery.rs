@@ -325,8 +325,7 @@ fn a_call_that_would_be_refused_is_not_intended_and_a_doubt_stays_as_it_is() {
     let doubted_applicant = with(doubted(applicant_intended()), |o| {
         (o.facts.attributes, o.facts.looked) = (Some(Ok(person())), looked(vec![]));
     });
-    let rows =
-        [("the applicant", read(), 0), ("the applicant again", doubted_applicant, 300), ("the run again", missing(0, 2, -300), 400)];
+    let rows = [("the applicant", read(), 0), ("the applicant again", doubted_applicant, 300), ("the run again", missing(0, 2, -300), 400)];
     for (name, mut o, at) in rows {
         o.facts.attributes = Some(Ok(person()));
         let plan = step(&o, at);
