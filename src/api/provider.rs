@@ -240,7 +240,9 @@ pub enum Inline {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RateLimit {
-    /// Requests a minute. Calls over it wait; new verifications go before polls.
+    /// Requests a minute of everything that uses this API token; where several providers use it, the lowest figure counts. Calls over it wait:
+    /// new verifications go before polls, and namespaces take turns. It is lowered by itself for some minutes when the vendor answers that
+    /// it is too much (429).
     #[schemars(range(min = 10, max = 60000))]
     pub requests_per_minute: u32,
 }

@@ -269,3 +269,77 @@ impl Row {
         self.backlog = self.backlog - before.unwrap_or_default() + calls;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Duration = Duration::ZERO;
+
+    /// Ten of a crowd wait, and a hundred were served.
+    fn contest() -> Queue {
+        let mut queue = Queue::default();
+        for number in 0..110 {
+            queue.waits(Class::Start, &turn("crowd", &number.to_string()), 1, NOW);
+        }
+        (0..100).for_each(|number| queue.served(Class::Start, &turn("crowd", &number.to_string()), 1));
+        queue
+    }
+
+    fn turn<'a>(line: &'a str, who: &'a str) -> Turn<'a> {
+        Turn { line, who, begun: false }
+    }
+
+    fn ahead(queue: &mut Queue, line: &str, who: &str) -> u64 {
+        queue.ahead(Class::Start, &turn(line, who), NOW).all
+    }
+
+    #[test]
+    fn a_line_goes_by_the_order_in_which_it_was_joined() {
+        let mut queue = contest();
+        for (who, before) in [("100", 0), ("104", 4), ("109", 9), ("new", 10)] {
+            assert_eq!(ahead(&mut queue, "crowd", who), before, "{who}");
+        }
+        queue.served(Class::Start, &turn("crowd", "102"), 1);
+        assert_eq!(ahead(&mut queue, "crowd", "104"), 3);
+    }
+
+    #[test]
+    fn a_line_that_is_new_begins_with_as_much_as_the_least_served() {
+        let mut queue = contest();
+        (0..50).for_each(|number| queue.waits(Class::Start, &turn("late", &format!("late-{number}")), 1, NOW));
+        assert_eq!(ahead(&mut queue, "late", "late-0"), 0);
+        assert_eq!(ahead(&mut queue, "crowd", "100"), 0, "it is owed nothing for the time before");
+        assert_eq!(ahead(&mut queue, "late", "late-5"), 5 + 5, "turn by turn");
+        assert_eq!(ahead(&mut queue, "late", "late-49"), 49 + 10);
+    }
+
+    #[test]
+    fn what_a_line_is_given_without_waiting_counts_too() {
+        let mut queue = contest();
+        for given in 0..5 {
+            assert_eq!(ahead(&mut queue, "late", "late"), given, "calls of the crowd that go first now");
+            queue.served(Class::Start, &turn("late", "late"), 1);
+        }
+    }
+
+    #[test]
+    fn who_lapses_has_had_its_turn_and_who_comes_in_time_has_not() {
+        let mut queue = contest();
+        queue.waits(Class::Start, &turn("crowd", "100"), 1, NOW + GRACE);
+        assert_eq!(queue.ahead(Class::Start, &turn("crowd", "new"), NOW + GRACE).all, 1, "nine have not come back");
+        assert_eq!(queue.places(), 1);
+        let late = queue.ahead(Class::Start, &turn("late", "late"), NOW + GRACE);
+        assert_eq!(late.all, 0);
+    }
+
+    #[test]
+    fn those_who_were_to_come_are_awaited() {
+        let mut queue = contest();
+        queue.waits(Class::Start, &turn("crowd", "100"), 3, NOW + GRACE);
+        assert_eq!(queue.awaited(&turn("late", "late"), NOW, 100), 9);
+        assert_eq!(queue.awaited(&turn("crowd", "105"), NOW, 100), 8, "not oneself");
+        assert_eq!(queue.awaited(&turn("late", "late"), NOW + GRACE, 100), 12);
+        assert_eq!(queue.awaited(&turn("late", "late"), NOW + GRACE, 3), 4, "more than enough is not counted");
+    }
+}

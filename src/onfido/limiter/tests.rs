@@ -163,6 +163,7 @@ fn crowd(limiter: &Limiter<FakeRelativeClock>, clock: &FakeRelativeClock, askers
         now = at;
         let asker = &askers[number];
         outcome.asks += 1;
+        assert!(outcome.asks < 200_000, "a herd: only {} of so many asks were permitted", outcome.permitted.len());
         match limiter.try_acquire_all(asker.class, &turn(asker.line, &asker.who), asker.calls).map_err(wait) {
             Ok(permits) => {
                 outcome.permitted.push((now, number, permits.len()));
@@ -201,7 +202,6 @@ fn ten_thousand_of_one_namespace_keep_nobody_of_another_waiting() {
     assert!(used > 0.9, "{used} of what one alone would have had");
     // Once to be told, and then when it may be their turn, at least every ten minutes of an hour and a half.
     assert!(outcome.asks_per_call() < 5.0, "{} asks a call", outcome.asks_per_call());
-    eprintln!("used {used:.3} asks {:.2} over {over}", outcome.asks_per_call());
 }
 
 #[test]
@@ -218,6 +218,17 @@ fn namespaces_share_alike_while_all_of_them_wait() {
 }
 
 #[test]
+fn a_namespace_that_comes_late_has_no_credit_from_the_time_before() {
+    let (limiter, clock) = limiter(600);
+    let mut all = askers(Class::Start, "crowd", 6_000, ONE);
+    all.extend(askers(Class::Start, "late", 1_000, ONE));
+    let since: Vec<_> = (0..7_000).map(|n| if n < 6_000 { Duration::ZERO } else { MINUTE * 5 }).collect();
+    let outcome = crowd(&limiter, &clock, &all, &since, MINUTE * 6);
+    let late = outcome.calls(|asker| asker >= 6_000);
+    assert!((220..=260).contains(&late), "{late} of 481");
+}
+
+#[test]
 fn a_namespace_that_asks_one_by_one_wins_nothing_by_it() {
     let (limiter, clock) = limiter(600);
     exhaust(&limiter);
@@ -226,7 +237,6 @@ fn a_namespace_that_asks_one_by_one_wins_nothing_by_it() {
     all.extend(askers(Class::Start, "eager", 1, ONE).into_iter().map(|asker| Asker { again: true, ..asker }));
     let outcome = crowd(&limiter, &clock, &all, &[], MINUTE);
     let shares = [outcome.calls(|asker| asker < 1_000), outcome.calls(|asker| asker >= 1_000)];
-    eprintln!("{shares:?}");
     assert!(shares[0] >= 220, "{shares:?}");
 }
 
@@ -239,8 +249,20 @@ fn starts_go_before_polls_and_leave_them_one_in_five() {
     all.extend(askers(Class::Audit, "shop", 100, ONE));
     let outcome = crowd(&limiter, &clock, &all, &[], MINUTE * 2);
     let shares = [0..2_000, 2_000..4_000, 4_000..4_100].map(|of| outcome.calls(|asker| of.contains(&asker)));
-    eprintln!("{shares:?}");
     assert!(shares[0] > 720 && shares[1] > 160 && shares[2] == 0, "{shares:?}");
+}
+
+#[test]
+fn polls_get_their_part_at_a_low_rate_too() {
+    let (limiter, clock) = limiter(20);
+    exhaust(&limiter);
+    let mut all = askers(Class::Start, "shop", 500, TWO);
+    all.extend(askers(Class::Poll, "shop", 10, ONE));
+    let outcome = crowd(&limiter, &clock, &all, &[], MINUTE * 10);
+    let polls = outcome.calls(|asker| asker >= 500);
+    assert_eq!(polls, 10, "of {}", outcome.calls(|_| true));
+    let first = outcome.permitted.iter().filter(|(_, asker, _)| *asker >= 500).map(|(at, _, _)| *at).nth(4).unwrap();
+    assert!(first > MINUTE, "{first:?}: one goes after every four starts");
 }
 
 #[test]
@@ -279,8 +301,22 @@ fn who_does_not_come_back_is_not_waited_for() {
     let all = askers(Class::Start, "here", 60, ONE);
     let outcome = crowd(&limiter, &clock, &all, &[], MINUTE * 4);
     assert_eq!(outcome.permitted.len(), 60);
+    // Half of the time is theirs who are gone; it does not become more.
     let last = outcome.permitted.last().unwrap().0;
-    eprintln!("{last:?}");
+    assert!(last < MINUTE * 3, "{last:?}");
+}
+
+#[test]
+fn a_newcomer_does_not_wait_for_those_who_are_gone() {
+    let (limiter, clock) = limiter(300);
+    exhaust(&limiter);
+    for number in 0..5_000 {
+        assert!(limiter.try_acquire(Class::Start, &turn("shop", &format!("gone-{number}"))).is_err());
+    }
+    clock.advance(Duration::from_secs(30));
+    assert!(limiter.try_acquire_all(Class::Start, &turn("shop", "newcomer"), THREE).is_ok(), "there is more than they can want");
+    let newcomers = (0..).take_while(|n| limiter.try_acquire(Class::Start, &turn("shop", &format!("newcomer-{n}"))).is_ok()).count();
+    assert!(newcomers < 30, "{newcomers}: what is theirs who may still come is left to them");
 }
 
 #[test]
@@ -295,6 +331,10 @@ fn what_has_begun_goes_before_what_has_not() {
     let begun = Turn { begun: true, ..turn("shop", "begun") };
     let soon = told(&begun);
     assert!(soon < Duration::from_secs(1), "{soon:?}");
+    for turn in [Turn { who: "next", ..begun }, begun] {
+        let told = told(&turn);
+        assert!(told < Duration::from_secs(3), "{told:?}: behind those who have begun");
+    }
     clock.advance(soon + LATE); // the one who took what there was does not come back
     assert!(limiter.try_acquire(Class::Start, &begun).is_ok());
 }
@@ -358,6 +398,18 @@ fn no_minute_sees_more_for_a_rate_that_changes() {
     assert!(after(MINUTE * 12) > 230, "{}: it is given back", after(MINUTE * 12));
     let [asked, borne] = limiter.rates().map(NonZeroU32::get);
     assert_eq!((asked, borne), (300, 300));
+}
+
+#[test]
+fn a_change_of_the_rate_is_no_credit() {
+    let (limiter, clock) = limiter(300);
+    exhaust(&limiter);
+    for rate in [100, 300, 200] {
+        limiter.configure(NonZeroU32::new(rate).unwrap());
+        assert!(limiter.try_acquire(Class::Start, &ALONE).is_err(), "{rate}");
+    }
+    clock.advance(Duration::from_secs(3));
+    assert!(limiter.try_acquire_all(Class::Start, &ALONE, THREE).is_ok());
 }
 
 #[test]

@@ -324,3 +324,21 @@ fn a_run_that_turns_up_beside_a_later_try_is_reported() {
     o.absorb(&effect, Ok(Receipt::RunStarted(Box::new(run("processing", json!({}))))));
     assert!(o.facts.looked.is_empty() && o.facts.started.is_some());
 }
+
+#[test]
+fn a_call_that_would_be_refused_is_not_intended_and_a_doubt_stays_as_it_is() {
+    let doubted_applicant = with(doubted(applicant_intended()), |o| {
+        (o.facts.attributes, o.facts.looked) = (Some(Ok(person())), looked(vec![]));
+    });
+    let rows = [("the applicant", read(), 0), ("the applicant again", doubted_applicant, 300), ("the run again", missing(0, 2, -300), 400)];
+    for (name, mut o, at) in rows {
+        o.facts.attributes = Some(Ok(person()));
+        let plan = step(&o, at);
+        let effect = plan.effect.filter(Effect::is_unrepeatable).expect(name);
+        let before = o.status.operation.clone();
+        o.forgo(&effect, Failure::Unauthorized);
+        let plan = step(&o, at);
+        assert_eq!((effect_of(&plan), &plan.status.operation, plan.wake), ("", &before, Wake::Backoff), "{name}");
+        assert!(all_says(&plan.status).contains(&"Submitted=False/Unauthorized".to_owned()), "{name}: {:?}", all_says(&plan.status));
+    }
+}
