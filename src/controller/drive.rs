@@ -74,10 +74,8 @@ pub(super) async fn verification(ctx: &Ctx, mut object: IdentityVerification, pr
         let began = Began::now();
         let plan = plan::verification::plan(&observed, Timestamp::now());
 
-        let (class, calls) = plan
-            .effect
-            .as_ref()
-            .map_or((Class::Poll, 0), |effect| (perform::class(effect, observed.memory.look_wanted), perform::calls(effect)));
+        let (class, calls) =
+            plan.effect.as_ref().map_or((Class::Poll, 0), |effect| (perform::class(effect, observed.is_audit()), perform::calls(effect)));
         while let Some(throttled) = reserve(ctx, provider.as_ref(), class, calls, &mut permits).await? {
             // What a paid call has brought and is not on record yet comes before saving calls.
             if observed.facts.started.is_none() || began.elapsed() + throttled.wait >= ctx.timing().deadline {
