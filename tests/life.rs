@@ -4,6 +4,7 @@ mod attempts;
 mod cancel;
 mod capture;
 mod expiry;
+mod feed;
 mod inputs;
 mod link;
 mod nudge;

@@ -45,7 +45,7 @@ async fn a_lost_delivery_is_made_up_for_without_a_finalize() {
     scene.provider(json!({})).await;
     let id = scene.awaiting("person", json!({})).await;
     scene.decide(&id, "approved", json!({})).await;
-    assert_eq!(scene.reads().await, 0, "an hour is between looks at a person who takes their time");
+    assert_eq!(scene.reads().await, 0, "nobody looks at a person who takes their time");
     drop(patient);
     let _hasty = Operator::start(control_plane, &Run { time_scale: 0.001, ..run }).await;
     scene.until_condition("person", ConditionType::Verified, "True", "Verified").await;

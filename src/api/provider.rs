@@ -58,7 +58,7 @@ pub struct OnfidoProviderSpec {
     pub allowed_namespaces: AllowedNamespaces,
 
     /// How the vendor's deliveries are verified, by which it tells that a run has ended. Default: there are none, and results are found
-    /// by polling, which is slower. Trouble shows as WebhookReady=False and makes the provider no less Ready.
+    /// by polling, within minutes. Trouble shows as WebhookReady=False and makes the provider no less Ready.
     #[serde(default)]
     #[x_kube(validation = Rule::new("self.management != 'Manual' || (has(self.tokenSecretRefs) && size(self.tokenSecretRefs) > 0)")
         .message("webhook.tokenSecretRefs needs at least one entry where webhook.management is Manual"))]
@@ -174,7 +174,7 @@ pub enum NamespacesFrom {
 #[serde(rename_all = "camelCase")]
 pub struct Webhook {
     /// Manual: you register the URL in status.webhook.url with the vendor, for the event workflow_run.completed, and put the webhook's
-    /// token into a Secret. Disabled (default): no delivery is accepted, results are found by polling.
+    /// token into a Secret. Disabled (default): no delivery is accepted, results are found by polling, within minutes.
     #[serde(default)]
     pub management: WebhookManagement,
     /// The tokens deliveries may be signed with, each a key of a Secret labelled onfido-operator.dev/use: webhook, of at least 16

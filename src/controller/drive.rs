@@ -78,9 +78,8 @@ pub(super) async fn verification(ctx: &Ctx, mut object: IdentityVerification, pr
         let began = Began::now();
         let plan = plan::verification::plan(&observed, Timestamp::now());
 
-        let wanted = observed.memory.look_wanted;
         let (class, count) =
-            plan.effect.as_ref().map_or((Class::Poll, 0), |effect| (perform::class(effect, wanted), perform::calls(effect)));
+            plan.effect.as_ref().map_or((Class::Poll, 0), |effect| (perform::class(effect, observed.is_audit()), perform::calls(effect)));
         let refused = loop {
             match calls.reserve(ctx, provider.as_ref(), turn(&namespace, &uid), class, count).await? {
                 Ok(()) => break false,

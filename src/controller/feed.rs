@@ -93,19 +93,20 @@ async fn call(ctx: &Ctx, provider: &OnfidoProvider, vendor: &Vendor, page: u32) 
 /// Lets each verification be looked at that a page is news to.
 async fn point(ctx: &Ctx, provider: &OnfidoProvider, ended: &EndedRuns) {
     let told: HashMap<&str, &EndedRun> = ended.runs.iter().map(|entry| (entry.id.as_str(), entry)).collect();
-    let is_told = |verification: &IdentityVerification| {
-        let Some(status) = &verification.status else { return false };
+    let news = |stored: &Stored<IdentityVerification>| {
+        let verification = stored.0.as_ref().ok().filter(|verification| refers(verification, provider))?;
+        let status = verification.status.as_ref()?;
         let runs = status.workflow_run_id.iter().chain(status.standing_verdict.iter().map(|standing| &standing.workflow_run_id));
-        runs.filter_map(|run| told.get(run.as_str())).any(|entry| is_news(status, entry)) && refers(verification, provider)
+        runs.filter_map(|run| told.get(run.as_str())).copied().find(|entry| is_news(status, entry))
     };
-    for stored in ctx.verifications.state_filter(|stored| stored.0.as_ref().is_ok_and(is_told)) {
-        want(ctx, &stored, Wanted::Feed).await;
+    for stored in ctx.verifications.state_filter(|stored| news(stored).is_some()) {
+        want(ctx, &stored, Wanted::Feed, news(&stored)).await;
     }
 }
 
-/// Lets a verification be looked at.
-pub(super) async fn want(ctx: &Ctx, stored: &Stored<IdentityVerification>, wanted: Wanted) {
-    ctx.memories.verification(stored.meta().uid.as_deref().unwrap_or_default(), |memory| memory.want(wanted));
+/// Lets a verification be looked at, for what the feed has told of it or for an audit.
+pub(super) async fn want(ctx: &Ctx, stored: &Stored<IdentityVerification>, wanted: Wanted, told: Option<&EndedRun>) {
+    ctx.memories.verification(stored.meta().uid.as_deref().unwrap_or_default(), |memory| memory.want(wanted, told));
     wake(ctx, stored).await;
 }
 

@@ -12,7 +12,8 @@ use kube::Resource;
 
 use crate::{
     api::{self, IdentityVerification, IdentityVerificationStatus, OnfidoProvider},
-    plan::{self, Feed, Wanted},
+    onfido::model::EndedRun,
+    plan::{self, Feed, Wanted, feed::is_news},
 };
 
 use super::{drive::Throttled, watch::Change};
@@ -39,6 +40,8 @@ pub(super) struct OfVerification {
     submission_seen: Option<(i32, Timestamp)>,
     /// Who asked for a look, and when.
     look_wanted: Option<(Wanted, Instant)>,
+    /// What the feed told that asks for it.
+    told: Option<EndedRun>,
     pub(super) failures: u32,
     /// Until when a pass would find nothing new, as long as this is what it is about.
     pub(super) rest: Option<(Occasion, Instant)>,
@@ -126,12 +129,13 @@ impl<T: Default> Memory<T> {
 
 impl OfVerification {
     /// Has a look made. What the feed asks for, no audit asks for less urgently.
-    pub(super) fn want(&mut self, wanted: Wanted) {
+    pub(super) fn want(&mut self, wanted: Wanted, told: Option<&EndedRun>) {
         let wanted = match self.look_wanted {
             Some((Wanted::Feed, _)) => Wanted::Feed,
             _ => wanted,
         };
         self.look_wanted = Some((wanted, Instant::now()));
+        self.told = told.cloned().or(self.told.take());
     }
 
     /// A pass that began at `began` has ended, and this is still wanted. What was asked for since then is not answered by it.
@@ -143,6 +147,10 @@ impl OfVerification {
 
     /// Takes note of what is recorded, and of the attempt that is submitted now, and tells what the plan may know.
     pub(super) fn note(&mut self, status: &IdentityVerificationStatus, submitted: Option<i32>, now: Timestamp) -> plan::Memory {
+        // What a delivery has brought meanwhile, the feed need not bring again.
+        if self.told.take_if(|told| !is_news(status, told)).is_some() {
+            self.look_wanted = self.look_wanted.filter(|(wanted, _)| *wanted != Wanted::Feed);
+        }
         let recorded = status.operation.as_ref().map(|operation| &operation.nonce);
         if self.operation.as_ref().map(|(nonce, _)| nonce) != recorded {
             self.operation = recorded.map(|nonce| (nonce.clone(), Instant::now()));
@@ -186,5 +194,42 @@ mod tests {
         assert_eq!(failures(), 3, "seen again is the same one");
         memories.verifications.follow(&Change::Gone(object));
         assert_eq!([failures(), failures()], [1, 1]);
+    }
+
+    fn ended(run: &str, status: &str) -> EndedRun {
+        serde_json::from_value(serde_json::json!({ "id": run, "status": status })).unwrap()
+    }
+
+    #[test]
+    fn a_look_that_is_asked_for_during_a_pass_is_made_after_it() {
+        let mut memory = OfVerification::default();
+        let wanted = |memory: &OfVerification| memory.look_wanted.map(|(wanted, _)| wanted);
+        memory.want(Wanted::Audit, None);
+        memory.want(Wanted::Feed, Some(&ended("run-1", "approved")));
+        memory.want(Wanted::Audit, None);
+        assert_eq!(wanted(&memory), Some(Wanted::Feed), "what somebody waits for");
+        let began = Instant::now();
+        memory.answered(began, Some(Wanted::Feed));
+        assert_eq!(wanted(&memory), Some(Wanted::Feed), "it could not be made");
+        memory.want(Wanted::Feed, None);
+        memory.answered(began, None);
+        assert_eq!(wanted(&memory), Some(Wanted::Feed), "it was asked for later");
+        memory.answered(Instant::now(), None);
+        assert_eq!(wanted(&memory), None);
+    }
+
+    #[test]
+    fn what_a_delivery_has_brought_the_feed_need_not_bring_again() {
+        let status = |word: &str| IdentityVerificationStatus {
+            workflow_run_id: Some("run-1".into()),
+            vendor_status: Some(word.into()),
+            ..IdentityVerificationStatus::default()
+        };
+        let mut memory = OfVerification::default();
+        memory.want(Wanted::Feed, Some(&ended("run-1", "approved")));
+        assert_eq!(memory.note(&status("processing"), None, Timestamp::now()).look_wanted, Some(Wanted::Feed));
+        assert_eq!(memory.note(&status("approved"), None, Timestamp::now()).look_wanted, None);
+        memory.want(Wanted::Audit, None);
+        assert_eq!(memory.note(&status("approved"), None, Timestamp::now()).look_wanted, Some(Wanted::Audit));
     }
 }

@@ -12,7 +12,7 @@ use crate::{
         limiter::{Class, Permit, Refused, Turn},
         model::{ApplicantId, WorkflowRunId},
     },
-    plan::{Effect, Failure, FreshToken, Looked, Receipt, Wanted},
+    plan::{Effect, Failure, FreshToken, Looked, Receipt},
 };
 
 use super::{Ctx, Trouble, attributes, capture, custom_data, finalizer, ledger, vendor::Vendor};
@@ -33,11 +33,11 @@ pub(super) fn calls(effect: &Effect) -> usize {
 }
 
 /// Who goes first when calls are scarce.
-pub(super) fn class(effect: &Effect, wanted: Option<Wanted>) -> Class {
-    match wanted {
-        _ if effect.is_start() => Class::Start,
-        Some(Wanted::Audit) => Class::Audit,
-        Some(Wanted::Feed) | None => Class::Poll,
+pub(super) fn class(effect: &Effect, is_audit: bool) -> Class {
+    match effect.is_start() {
+        true => Class::Start,
+        false if is_audit => Class::Audit,
+        false => Class::Poll,
     }
 }
 

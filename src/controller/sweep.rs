@@ -16,8 +16,10 @@ use crate::{
 
 use super::{Ctx, Stored, feed, observe::jitter};
 
-/// Sweeps for ever.
+/// Sweeps for ever, once everything is known that exists.
 pub(super) async fn run(ctx: &Ctx) {
+    drop(ctx.all_known.clone().wait_for(|known| *known).await);
+    ctx.nudge_providers(); // which of them have open runs, and so a feed to read, is known only now
     let mut last = Timestamp::now();
     loop {
         tokio::time::sleep(ctx.timing().sweep.max(Duration::from_millis(1))).await;
@@ -29,7 +31,7 @@ pub(super) async fn run(ctx: &Ctx) {
         };
         for stored in ctx.verifications.state_filter(|stored| why(stored).is_some()) {
             match why(&stored) {
-                Some(Due::Audit) => feed::want(ctx, &stored, Wanted::Audit).await,
+                Some(Due::Audit) => feed::want(ctx, &stored, Wanted::Audit, None).await,
                 Some(Due::Moment) => feed::wake(ctx, &stored).await,
                 None => {}
             }

@@ -87,7 +87,7 @@ impl Feed {
     pub fn heard(&mut self, page: &EndedRuns, asked: Timestamp, now: Timestamp, jitter: f64, timing: &Timing) {
         let cutoff = || match self.cursor {
             Some(cursor) => before(cursor, timing.feed_overlap + GRAIN),
-            None => before(asked, timing.feed_first),
+            None => before(self.since, GRAIN),
         };
         let mut reading = self.reading.take().unwrap_or_else(|| Reading { began: asked, cutoff: cutoff(), page: 1, newest: None });
         reading.newest = page.runs.iter().filter_map(|run| run.updated_at).max().max(reading.newest);

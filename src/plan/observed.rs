@@ -194,6 +194,11 @@ impl Observed {
         }
     }
 
+    /// Whether only the daily audit asks for a look: nobody waits for it.
+    pub fn is_audit(&self) -> bool {
+        self.memory.look_wanted == Some(Wanted::Audit) && self.status.unanswered().is_none() && !self.is_asked()
+    }
+
     /// The look that is still wanted after this pass. An audit that came to nothing is made again the next day.
     pub fn still_wanted(&self) -> Option<Wanted> {
         let told = |run: &Option<Result<_, Failure>>| matches!(run, Some(Ok(_) | Err(Failure::RunPurged | Failure::AccountChanged)));

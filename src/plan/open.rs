@@ -151,7 +151,9 @@ fn due_since(o: &Observed, status: &IdentityVerificationStatus, now: Timestamp, 
         (Phase::Processing, None) => (Pace::Eager, began.max(conditions::since(status, ConditionType::CaptureReady).unwrap_or(began))),
         _ => (Pace::Slow, began),
     };
-    let due = match o.following {
+    // Of a run that the vendor does not have, its list does not tell either.
+    let following = if status.vendor_record == Some(VendorRecord::Purged) { Following::Lost(Timestamp::MIN) } else { o.following };
+    let due = match following {
         Following::Since(since) => Some(pace)
             .filter(|pace| *pace == Pace::Eager)
             .and_then(|_| soon(anchor, last_look, now, o.jitter, &o.timing))
@@ -165,7 +167,7 @@ fn due_since(o: &Observed, status: &IdentityVerificationStatus, now: Timestamp, 
     if !troubled(status) {
         return due;
     }
-    let again = match (last_look, o.following) {
+    let again = match (last_look, following) {
         (Some(look), _) => after(look, o.timing.slow_retry),
         // By the time that this process has followed it: what was in trouble before is not all looked at when it begins.
         (None, Following::Since(since)) if began <= now => {

@@ -17,8 +17,8 @@ use super::{
 /// The outcome is recorded. It changes only for the worse: a value that changed since, or an approval the vendor took back.
 pub(super) fn settled(o: &Observed, now: Timestamp) -> VerificationPlan {
     let acknowledged = o.status.observed_generation == Some(o.generation);
+    let audited = o.is_audit() && is_worth_an_audit(o);
     let awaited = o.status.unanswered().is_some() || o.is_asked() || o.memory.look_wanted == Some(Wanted::Feed);
-    let audited = !awaited && o.memory.look_wanted == Some(Wanted::Audit) && is_worth_an_audit(o);
     let rung = (awaited || audited) && !halted(o); // while suspended the bell waits, an edit does not
     if acknowledged && !rung {
         return nothing(o);

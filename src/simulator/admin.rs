@@ -19,6 +19,8 @@ pub enum Operation {
     CreateWorkflowRun,
     GetWorkflowRun,
     ListWorkflowRuns,
+    /// The same by status: the list read as a feed.
+    ListEndedRuns,
     CreateSdkToken,
     Unknown,
 }

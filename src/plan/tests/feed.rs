@@ -41,7 +41,7 @@ fn a_reading_goes_on_until_an_entry_is_old_enough() {
     assert_eq!(next_page(&feed, 0), "page 1");
     heard(&mut feed, &page(&[-10, -600]), 0);
     assert_eq!(next_page(&feed, 0), "page 2", "the first reading of a process goes back an hour");
-    heard(&mut feed, &page(&[-610, -3601]), 1);
+    heard(&mut feed, &page(&[-610, -3602]), 1);
     assert_eq!(next_page(&feed, 1), "+60", "old enough");
     // The newest entry was of -10 s, and so the next one goes back to two minutes before that.
     let after = |changed: &[i64]| {
@@ -63,6 +63,16 @@ fn a_reading_goes_on_until_an_entry_is_old_enough() {
     let mut unreadable = feed.clone();
     heard(&mut unreadable, &serde_json::from_value(json!([{"id": 7}])).unwrap(), 61);
     assert_eq!(next_page(&unreadable, 61), "page 2", "what cannot be read is not the end");
+}
+
+#[test]
+fn a_first_reading_that_comes_late_goes_back_as_far_as_it_was_relied_on() {
+    let mut feed = begun(0);
+    for at in [0, 15, 30] {
+        feed.missed(None, t(at), &Timing::default());
+    }
+    heard(&mut feed, &page(&[-10, -3590]), 45);
+    assert_eq!(next_page(&feed, 45), "page 2");
 }
 
 #[test]
@@ -231,6 +241,9 @@ fn where_the_feed_is_followed_a_run_is_looked_at_by_itself_only_after_a_finalize
             ["", "Processing", "=", "", "Fields", "OnChange", ""],
         ),
     ]);
+    let purged = with(followed(open("processing")), |o| o.facts.run = Some(Err(Failure::RunPurged)));
+    let purged = with(next(&purged, step(&purged, 9000).status), |o| o.memory.last_look = Some(t(50)));
+    assert_eq!(effect_of(&step(&purged, 9000 + 3600)), "ReadRun", "one that the vendor has lost is looked for every hour");
     let in_review = followed(with(open("processing"), |o| o.facts.run = boxed("review")));
     assert_eq!(wake_of(&step(&in_review, 50), 50), "OnChange", "a review takes as long as it takes");
 }

@@ -70,7 +70,7 @@ impl Vendor {
             Route::UpdateApplicant(id) => self.update_applicant(name, id, request),
             Route::DeleteApplicant(id) => self.delete_applicant(now, name, id),
             Route::RestoreApplicant(id) => self.restore_applicant(name, id),
-            Route::Runs => self.list_runs(now, name, request),
+            Route::Runs | Route::EndedRuns => self.list_runs(now, name, request),
             Route::CreateRun => self.create_run(now, name, request),
             Route::GetRun(id) => self.get_run(name, id),
             Route::SdkToken => self.create_sdk_token(now, name, request),
