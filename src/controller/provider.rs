@@ -69,6 +69,7 @@ async fn drive(ctx: &Ctx, object: OnfidoProvider) -> Result<Wake, Trouble> {
     let providers: Api<OnfidoProvider> = Api::namespaced(ctx.client.clone(), &namespace);
     let name = object.metadata.name.clone().unwrap_or_default();
     let (has_open, now) = (feed::has_open(ctx, &object), Timestamp::now());
+    let (debts, added) = ctx.memories.provider(&uid, |memory| memory.debts.clone());
     let mut observed = Observed {
         generation: object.metadata.generation.unwrap_or_default(),
         asked: api::asked(object.metadata.annotations.as_ref()).map(str::to_owned),
@@ -76,7 +77,7 @@ async fn drive(ctx: &Ctx, object: OnfidoProvider) -> Result<Wake, Trouble> {
         status: object.status.clone().unwrap_or_default(),
         webhook_url: format!("{}{}", ctx.settings.webhook_public_url, crate::webhook::path(&namespace, &name)),
         last_probe: None,
-        debts: ctx.memories.provider(&uid, |memory| memory.debts.clone()),
+        debts,
         has_open,
         feed: feed::remembered(ctx, &object, now).while_open(has_open && !object.spec.suspend, now, ctx.timing()),
         jitter: jitter(&uid),
@@ -103,8 +104,8 @@ async fn drive(ctx: &Ctx, object: OnfidoProvider) -> Result<Wake, Trouble> {
                 let known = debts::known(&observed, Timestamp::now());
                 // What was added during the pass is not known.
                 ctx.memories.provider(&uid, |memory| {
-                    if observed.facts.debts.is_some() && memory.debts == observed.debts {
-                        memory.debts = known;
+                    if memory.debts.1 == added {
+                        memory.debts.0 = known;
                     }
                 });
                 return Ok(plan.wake);

@@ -192,7 +192,7 @@ fn a_probe_of_tomorrow_is_none() {
 
 #[test]
 fn a_person_who_asks_has_the_token_probed_now() {
-    let asked = |o: Observed| with(o, |o| o.asked = Some("now-1".into()));
+    let asked = |o: Observed| with(o, |o| (o.asked, o.facts.debts) = (Some("now-1".into()), Some(Ok(vec![]))));
     let answer = |o: &Observed| plan(o, t(10)).status.reconciled;
     assert_eq!(plan(&asked(proven()), t(10)).effect, Some(Effect::Probe));
     assert_eq!(plan(&proven(), t(10)).effect, None);
@@ -247,6 +247,12 @@ fn the_ledger_is_read_until_it_is_known_to_be_empty() {
     let rows: Vec<(&str, Observed, Option<Effect>, &str)> = vec![
         ("at the start", owing(Known::Nothing), Some(Effect::ReadLedger), "OnChange"),
         ("never while it is empty", owing(Known::Empty), None, "+60"),
+        (
+            "but if somebody asks",
+            with(owing(Known::Empty), |o| (o.asked, o.facts.probe) = (Some("a".into()), Some(Ok(())))),
+            Some(Effect::ReadLedger),
+            "OnChange",
+        ),
         ("what is owed waits", owing(owes(None, 9000)), None, "+60"),
         ("its next try may come first", owing(owes(None, 120)), None, "+20"),
         ("until it is due", owing(owes(None, 100)), Some(Effect::ReadLedger), "OnChange"),
