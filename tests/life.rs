@@ -12,3 +12,4 @@ mod nudge;
 mod purge;
 mod reasons;
 mod restore;
+mod retention;

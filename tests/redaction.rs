@@ -3,7 +3,7 @@
 
 mod debug;
 mod erased;
-mod needles;
+pub mod needles;
 
 use std::time::Duration;
 

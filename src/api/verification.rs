@@ -5,7 +5,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Capture, CustomData, CustomDataFrom, DeletionPolicy, IdentityVerificationStatus, ProviderRef, SecretKeyRef, SecretRef, inputs,
+    Capture, CustomData, CustomDataFrom, DeletionPolicy, IdentityVerificationStatus, ProviderRef, Retention, SecretKeyRef, SecretRef,
+    inputs,
 };
 
 /// Who is to be verified, by which provider, and what is known of the person.
@@ -150,6 +151,11 @@ pub struct IdentityVerificationSpec {
     /// changed at any time before the deletion, and afterwards to Retain, to let go.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
+
+    /// How long what is known of the person is kept after the final outcome. Default: for good, as far as this operator goes. May be changed
+    /// at any time: what is due by then is done at once, and what was done stays done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention: Option<Retention>,
 
     /// Stops every call to the vendor for this verification until set back to false. Default: false. The vendor cannot pause a run: the
     /// person can go on meanwhile.

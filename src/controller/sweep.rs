@@ -26,8 +26,9 @@ pub(super) async fn run(ctx: &Ctx) {
         let now = Timestamp::now();
         let from = sweep::since(last, now, ctx.timing());
         let why = |stored: &Stored<IdentityVerification>| {
-            let status = stored.0.as_ref().ok()?.status.as_ref()?;
-            sweep::due(status, || jitter(stored.meta().uid.as_deref().unwrap_or_default()), from, now, ctx.timing())
+            let verification = stored.0.as_ref().ok()?;
+            let status = verification.status.as_ref()?;
+            sweep::due(&verification.spec, status, || jitter(stored.meta().uid.as_deref().unwrap_or_default()), from, now, ctx.timing())
         };
         for stored in ctx.verifications.state_filter(|stored| why(stored).is_some()) {
             match why(&stored) {

@@ -32,6 +32,11 @@ pub(super) fn prepared(o: &Observed, now: Timestamp, plan: VerificationPlan) -> 
     }
 }
 
+/// Whether the finalizer is not on that the policy asks for, so that a deletion would erase nobody.
+pub(super) fn is_unprepared(o: &Observed) -> bool {
+    o.spec.deletion_policy == DeletionPolicy::DeleteApplicant && !o.finalizer && at_vendor(&o.status)
+}
+
 fn at_vendor(status: &IdentityVerificationStatus) -> bool {
     status.operation.is_some() || !erasure::applicants(status).is_empty()
 }
@@ -81,7 +86,7 @@ fn applicant_in_doubt(o: &Observed, now: Timestamp, since: Timestamp, operation:
     let over = erasure::deadline(o, since) <= now;
     // Another object with the same key has its own runs under our tag.
     let looks = !halted(o) && o.key_held_by.is_none() && !over;
-    if let Some(run) = o.looked().into_iter().flatten().find_map(|looked| oldest(looked.runs.iter())) {
+    if let Some(run) = o.looked().and_then(|looked| oldest(looked.as_ref().ok()?.runs.iter())) {
         return erased(&found(o, run), now, since, vec![]);
     }
     match o.looked() {

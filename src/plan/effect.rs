@@ -72,6 +72,10 @@ pub enum Effect {
     },
     /// Take the token out of the Secret, if the Secret is there and ours.
     EmptyCaptureSecret,
+    /// Delete the Secret, if it is there and ours.
+    RemoveCaptureSecret,
+    /// Delete the object, if nobody wrote it since.
+    DeleteObject,
     /// Read the run: the only source of truth.
     ReadRun {
         /// The run.
@@ -118,6 +122,8 @@ impl Effect {
             Self::StartRun { .. } => "StartRun",
             Self::WriteCaptureSecret { .. } => "WriteCaptureSecret",
             Self::EmptyCaptureSecret => "EmptyCaptureSecret",
+            Self::RemoveCaptureSecret => "RemoveCaptureSecret",
+            Self::DeleteObject => "DeleteObject",
             Self::CreateSdkToken { .. } => "CreateSdkToken",
             Self::ReadRun { .. } => "ReadRun",
             Self::HoldDeletion => "HoldDeletion",
@@ -134,6 +140,7 @@ impl Effect {
             Self::LookForRun { .. } | Self::CreateSdkToken { .. } => true,
             Self::ReadRun { .. } | Self::ReadAttributes { .. } | Self::ReadCustomData => false,
             Self::WriteCaptureSecret { .. } | Self::EmptyCaptureSecret => false,
+            Self::RemoveCaptureSecret | Self::DeleteObject => false,
             Self::HoldDeletion | Self::ReleaseDeletion { .. } | Self::EraseApplicant { .. } | Self::OweErasure { .. } => false,
         }
     }
@@ -187,6 +194,10 @@ pub enum Receipt {
     SdkTokenCreated(FreshToken),
     /// Of [`Effect::EmptyCaptureSecret`].
     CaptureSecretEmptied,
+    /// Of [`Effect::RemoveCaptureSecret`].
+    CaptureSecretRemoved,
+    /// Of [`Effect::DeleteObject`].
+    ObjectDeleted,
     /// Of [`Effect::ReadRun`].
     RunRead(Box<WorkflowRun>),
     /// Of [`Effect::HoldDeletion`]: the object's resourceVersion since.

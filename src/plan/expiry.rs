@@ -47,6 +47,8 @@ fn nothing_learned(facts: &Facts) -> bool {
         capture_kept: _,
         fresh_token,
         emptied,
+        removed,
+        deleted,
         run,
         older_run,
         erased,
@@ -55,8 +57,10 @@ fn nothing_learned(facts: &Facts) -> bool {
         ledger: _,
     } = facts;
     let called = applicant.is_some() || updated.is_some() || started.is_some();
-    let handed = capture.is_some() || fresh_token.is_some() || emptied.is_some() || erased.is_some() || !owed.is_empty();
-    !called && !handed && custom_data.is_none() && attributes.is_none() && looked.is_empty() && run.is_none() && older_run.is_none()
+    let handed = capture.is_some() || fresh_token.is_some() || emptied.is_some();
+    let ended = erased.is_some() || !owed.is_empty() || removed.is_some() || *deleted;
+    let read = custom_data.is_some() || attributes.is_some() || !looked.is_empty() || run.is_some() || older_run.is_some();
+    !called && !handed && !ended && !read
 }
 
 /// Bounds a verdict: notes until when it holds. On an outcome that is judged `again` one that has expired stays so, whatever the clock says.

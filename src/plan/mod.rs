@@ -20,6 +20,7 @@ mod observed;
 mod open;
 pub mod provider;
 mod recovery;
+pub mod redaction;
 mod request;
 mod schedule;
 mod settled;

@@ -8,14 +8,17 @@ use crate::{
 };
 
 use super::{
-    Attributes, Effect, Failure, Notice, NoticeKind, Observed, Plan, VerificationPlan, Wake, Wanted, conditions, expiry,
+    Attributes, Effect, Failure, Notice, NoticeKind, Observed, Plan, VerificationPlan, Wake, Wanted, conditions, expiry, redaction,
     schedule::after,
-    turn::{answered, halted, names_of, noted, nothing, perform, read_run, submission_noted, wake_after},
+    turn::{answered, halted, names_of, noted, nothing, perform, read_run, submission_noted, unjudged, wake_after},
     verdict,
 };
 
 /// The outcome is recorded. It changes only for the worse: a value that changed since, or an approval the vendor took back.
 pub(super) fn settled(o: &Observed, now: Timestamp) -> VerificationPlan {
+    if redaction::is_bare(&o.status) {
+        return unjudged(o, now);
+    }
     let acknowledged = o.status.observed_generation == Some(o.generation);
     let audited = o.is_audit() && is_worth_an_audit(o);
     let awaited = o.status.unanswered().is_some() || o.is_asked() || o.memory.look_wanted == Some(Wanted::Feed);

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::api::{IdentityVerificationStatus, Phase};
+use crate::api::{IdentityVerificationSpec, IdentityVerificationStatus, Phase};
 
 use super::{
-    Timing,
+    Timing, redaction,
     schedule::{after, before},
 };
 
@@ -31,13 +31,14 @@ pub fn since(last: Timestamp, now: Timestamp, timing: &Timing) -> Timestamp {
 
 /// Why the sweep over the time between `from` and `to` wakes a verification, if it does. `jitter` gives it its time of the day.
 pub fn due(
+    spec: &IdentityVerificationSpec,
     status: &IdentityVerificationStatus,
     jitter: impl FnOnce() -> f64,
     from: Timestamp,
     to: Timestamp,
     timing: &Timing,
 ) -> Option<Due> {
-    if moments(status).any(|moment| moment <= after(to, timing.sweep)) {
+    if moments(spec, status).any(|moment| moment <= after(to, timing.sweep)) {
         return Some(Due::Moment);
     }
     (is_audited(status) && has_come(slot(jitter(), timing.audit), timing.audit, from, to)).then_some(Due::Audit)
@@ -48,16 +49,16 @@ pub(super) fn is_far(moment: Timestamp, now: Timestamp, timing: &Timing) -> bool
     moment > after(now, timing.sweep * 2)
 }
 
-/// The moments on record at which something is to be done. That of retention belongs here, too.
-fn moments(status: &IdentityVerificationStatus) -> impl Iterator<Item = Timestamp> {
-    status.verified_until.iter().map(|until| until.0)
+/// The moments at which something is to be done: the end of the verdict, and retention's.
+fn moments(spec: &IdentityVerificationSpec, status: &IdentityVerificationStatus) -> impl Iterator<Item = Timestamp> {
+    status.verified_until.as_ref().map(|until| until.0).into_iter().chain(redaction::due(spec, status))
 }
 
 /// Whether somebody relies on it, or waits for it: an open run, or a verdict of the attempt on record.
 fn is_audited(status: &IdentityVerificationStatus) -> bool {
     let verified =
         status.phase == Phase::Approved && status.last_verified_attempt.is_some() && status.last_verified_attempt == status.attempt;
-    status.workflow_run_id.is_some() && (!status.phase.is_final() || verified)
+    status.workflow_run_id.is_some() && status.redacted_at.is_none() && (!status.phase.is_final() || verified)
 }
 
 fn slot(jitter: f64, day: Duration) -> SignedDuration {

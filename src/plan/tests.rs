@@ -16,6 +16,7 @@ mod open;
 mod provider;
 mod purge;
 mod recovery;
+mod redaction;
 mod schedule;
 mod settled;
 mod simulation;
@@ -247,8 +248,12 @@ fn lawful(o: &Observed, plan: &VerificationPlan) {
         assert!(stands != (plan.status.phase == crate::api::Phase::Approved && truth(C::Completed) == Some(S::True)));
     }
     assert!(plan.status.standing_verdict.is_none() || !plan.status.phase.is_final(), "an outcome takes the place of what stood");
-    let gone = |id: &String| !plan.status.former_applicant_ids.contains(id) && plan.status.applicant_id.as_ref() != Some(id);
-    assert!(!o.status.former_applicant_ids.iter().chain(&o.status.applicant_id).any(gone), "no applicant is forgotten");
+    let erased = |id: &String| plan.status.erasure.as_ref().is_some_and(|erasure| erasure.applicant_ids.contains(id));
+    let gone = |id: &String| !plan.status.former_applicant_ids.contains(id) && plan.status.applicant_id.as_ref() != Some(id) && !erased(id);
+    assert!(
+        !o.status.former_applicant_ids.iter().chain(&o.status.applicant_id).any(gone),
+        "no applicant is forgotten but one that is erased"
+    );
     assert!(!(truth(C::Ready) == Some(S::True) && truth(C::Stalled) == Some(S::True)));
     let given_up = plan.status.phase == crate::api::Phase::Cancelled;
     assert!(!(truth(C::Ready) == Some(S::True) && truth(C::Submitted) != Some(S::True)) || given_up);
@@ -305,6 +310,8 @@ fn effect_of(plan: &VerificationPlan) -> &'static str {
         Some(Effect::WriteCaptureSecret { restore: true, keep: false, .. }) => "WriteCaptureSecret again",
         Some(Effect::WriteCaptureSecret { restore: true, keep: true, .. }) => "WriteCaptureSecret if lost",
         Some(Effect::EmptyCaptureSecret) => "EmptyCaptureSecret",
+        Some(Effect::RemoveCaptureSecret) => "RemoveCaptureSecret",
+        Some(Effect::DeleteObject) => "DeleteObject",
         Some(Effect::CreateSdkToken { .. }) => "CreateSdkToken",
         Some(Effect::ReadRun { .. }) => "ReadRun",
         Some(Effect::HoldDeletion) => "HoldDeletion",

@@ -122,6 +122,7 @@ async fn the_policies_hold_for_everybody() {
     the_operators_account_keeps_to_its_own_secrets(plane).await;
     the_operators_account_keeps_to_its_own_ledger(plane).await;
     the_operators_account_changes_its_finalizer_and_nothing_else(plane).await;
+    the_operators_account_deletes_only_what_asks_for_it(plane).await;
     nobody_else_is_hindered(plane).await;
     the_policies_are_well_typed(plane).await;
 }
@@ -223,6 +224,40 @@ async fn the_operators_account_keeps_to_its_own_secrets(plane: &ControlPlane) {
     }
 }
 
+async fn the_operators_account_deletes_only_what_asks_for_it(plane: &ControlPlane) {
+    let rights =
+        ["create", "clusterrole", "deletes", "--verb=delete,deletecollection", "--resource=identityverifications.onfido-operator.dev"];
+    ok(plane, &rights).await;
+    ok(plane, &["create", "clusterrolebinding", "deletes", "--clusterrole=deletes", "--user", ACCOUNT]).await;
+    let says = "deletes only an IdentityVerification that has ended and whose spec.retention.deleteAfter asks for it";
+    let delete = ["delete", "idv", "a", "-n", SHOP, "--dry-run=server", "--wait=false"];
+    let set = async |spec: &str| ok(plane, &["patch", "idv", "a", "-n", SHOP, "--type=merge", "-p", spec]).await;
+    let ended = async |status: &str| {
+        let args = ["patch", "idv", "a", "-n", SHOP, "--subresource=status", "--type=merge", "-p", status];
+        kubectl(plane, ACCOUNT, &args, None).await.unwrap();
+    };
+    let (no, yes) = (r#"{"status":{"completedAt":null}}"#, r#"{"status":{"completedAt":"2026-01-01T00:00:00Z"}}"#);
+    let redact = r#"{"spec":{"retention":{"redactAfter":"1h"}}}"#;
+    let both = r#"{"spec":{"retention":{"redactAfter":"1h","deleteAfter":"2h"}}}"#;
+    for (spec, status, allowed) in
+        [(r#"{"spec":{"retention":null}}"#, yes, false), (redact, yes, false), (both, no, false), (both, yes, true)]
+    {
+        set(spec).await;
+        ended(status).await;
+        let since = Instant::now();
+        // A binding is in force a moment after it is made.
+        while let Err(said) = kubectl(plane, ACCOUNT, &delete, None).await {
+            if !allowed && said.contains(says) {
+                break;
+            }
+            assert!(since.elapsed() < PATIENCE, "{spec} {status}: {said}");
+        }
+        assert!(allowed || kubectl(plane, ACCOUNT, &delete, None).await.is_err(), "{spec} {status}");
+    }
+    set(r#"{"spec":{"retention":null}}"#).await;
+    ok(plane, &delete).await; // everybody else is left alone
+}
+
 async fn the_operators_account_keeps_to_its_own_ledger(plane: &ControlPlane) {
     let map = |name: &str, labels: Value| json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": name, "namespace": NAMESPACE, "labels": labels }, "data": { "a": "b" } });
     let managed = || json!({ "app.kubernetes.io/managed-by": "onfido-operator" });
@@ -306,7 +341,7 @@ async fn the_policies_are_well_typed(plane: &ControlPlane) {
     loop {
         let policies: Value = serde_json::from_str(&ok(plane, &["get", "validatingadmissionpolicies", "-o", "json"]).await).unwrap();
         let policies = policies["items"].as_array().unwrap();
-        assert_eq!(policies.len(), 4);
+        assert_eq!(policies.len(), 5);
         if policies.iter().all(|policy| policy["status"]["observedGeneration"] == policy["metadata"]["generation"]) {
             for policy in policies {
                 assert_eq!(policy["status"]["typeChecking"].get("expressionWarnings"), None, "{policy}");

@@ -12,7 +12,7 @@ fn with(mut o: Observed, change: impl FnOnce(&mut Observed)) -> Observed {
 }
 
 fn swept(o: &Observed, jitter: f64, from: i64, to: i64) -> Option<Due> {
-    due(&o.status, || jitter, t(from), t(to), &Timing::default())
+    due(&o.spec, &o.status, || jitter, t(from), t(to), &Timing::default())
 }
 
 /// The first second after midnight.
