@@ -1,5 +1,7 @@
 //! The API server, as far as a verification needs one: an object with its versions, and fenced writes of its status.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use onfido_operator::{
     api::{Condition, ConditionStatus, IdentityVerificationSpec, IdentityVerificationStatus, Phase},
@@ -73,8 +75,8 @@ impl Object {
         after: &IdentityVerificationStatus,
         fence: &Fence,
     ) -> Persisted {
-        let (before, after) = (as_stored(before), as_stored(after));
-        if !differ(&before, &after) {
+        let (before, after) = (&*as_stored(before), &*as_stored(after));
+        if !differ(before, after) {
             return Persisted::Unchanged;
         }
         let holds = match fence {
@@ -82,7 +84,7 @@ impl Object {
             Fence::Operation(nonce) => self.status.operation.as_ref().is_some_and(|operation| operation.nonce == *nonce),
             Fence::Fields => generation == self.generation,
         };
-        if !holds || !replace(&mut self.status, &before, after, *fence == Fence::Fields) {
+        if !holds || !replace(&mut self.status, before, after, *fence == Fence::Fields) {
             return Persisted::Stale;
         }
         self.version += 1;
@@ -91,10 +93,15 @@ impl Object {
 }
 
 /// What is never recorded is not there.
-fn as_stored(status: &IdentityVerificationStatus) -> IdentityVerificationStatus {
-    let mut stored = status.clone();
-    let standing = stored.standing_verdict.as_mut().map(|standing| &mut standing.basis);
-    stored.basis.as_mut().into_iter().chain(standing).for_each(|basis| basis.sent_tag = None);
+fn as_stored(status: &IdentityVerificationStatus) -> Cow<'_, IdentityVerificationStatus> {
+    let bases = |status: &mut IdentityVerificationStatus| {
+        let standing = status.standing_verdict.as_mut().map(|standing| &mut standing.basis);
+        status.basis.as_mut().into_iter().chain(standing).for_each(|basis| basis.sent_tag = None);
+    };
+    let mut stored = Cow::Borrowed(status);
+    if status.basis.iter().chain(status.standing_verdict.iter().map(|standing| &standing.basis)).any(|basis| basis.sent_tag.is_some()) {
+        bases(stored.to_mut());
+    }
     stored
 }
 
@@ -126,7 +133,7 @@ macro_rules! define {
         fn replace(
             stored: &mut IdentityVerificationStatus,
             before: &IdentityVerificationStatus,
-            after: IdentityVerificationStatus,
+            after: &IdentityVerificationStatus,
             tested: bool,
         ) -> bool {
             $(if before.$field != after.$field {
@@ -137,7 +144,7 @@ macro_rules! define {
                 }
             })*
             $(if before.$field != after.$field {
-                stored.$field = after.$field;
+                stored.$field.clone_from(&after.$field);
             })*
             true
         }

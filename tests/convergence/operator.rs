@@ -1,7 +1,7 @@
 //! An operator: the loop of `controller/drive.rs` taken apart into single steps, what it remembers (`controller/memory.rs`), and what
 //! each effect does (`controller/perform.rs`). A pass can be stopped before any step, and the process can die there.
 
-use std::time::Duration;
+use std::{rc::Rc, time::Duration};
 
 use jiff::Timestamp;
 use onfido_operator::{
@@ -31,7 +31,7 @@ pub struct Operator {
     last_look: Option<Timestamp>,
     submission_seen: Option<(i32, Timestamp)>,
     /// What it saw when its last pass began.
-    pub seen: Option<Object>,
+    seen: Option<Rc<Object>>,
     pub pass: Option<Pass>,
     /// What its last pass said, if it came to its end.
     pub wake: Option<Wake>,
@@ -97,7 +97,7 @@ fn seconds(seconds: i64) -> Duration {
 
 impl World {
     /// Begins a pass from this view, as `controller/observe.rs`.
-    fn begin(&mut self, op: usize, view: Object) {
+    fn begin(&mut self, op: usize, view: Rc<Object>) {
         let now = self.wall();
         let status = &view.status;
         let attempt = status.attempt.unwrap_or(view.spec.attempt);
@@ -156,7 +156,7 @@ impl World {
     pub fn some(&mut self, op: usize, steps: u32) -> Result<(), Violation> {
         if self.operators[op].pass.is_none() {
             let Some(object) = self.object.clone() else { return Ok(()) };
-            self.begin(op, object);
+            self.begin(op, Rc::new(object));
         }
         for _ in 0..steps {
             self.one(op)?;
@@ -251,7 +251,6 @@ impl World {
             if matches!(pass.observed.facts.run, Some(Ok(_))) {
                 self.operators[op].last_look = Some(self.wall());
             }
-            self.rests(pass)?;
             return Ok(Some(plan.wake));
         };
         self.trace(|| format!("  operator {op}: {}", effect.name()));

@@ -2,7 +2,6 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    hash::{DefaultHasher, Hash, Hasher},
     time::Duration,
 };
 
@@ -53,6 +52,7 @@ pub struct Started {
     pub committed: i64,
     pub tag: String,
     pub run: String,
+    applicant: String,
 }
 
 /// The vendor and the way there.
@@ -65,9 +65,8 @@ pub struct Network {
     /// The first name that each applicant holds.
     held: BTreeMap<String, usize>,
     pub truths: BTreeMap<String, Truth>,
-    /// In order of creation.
-    pub runs: Vec<String>,
     pub deliveries: Vec<Delivery>,
+    /// In order of creation.
     pub started: Vec<Started>,
     pub calls: usize,
 }
@@ -87,7 +86,6 @@ impl Network {
             token_taken: true,
             held: BTreeMap::new(),
             truths: BTreeMap::new(),
-            runs: vec![],
             deliveries: vec![],
             started: vec![],
             calls: 0,
@@ -137,8 +135,8 @@ impl Network {
                 self.held.insert(id, name.expect("a name that somebody has"));
             } else if request.path == "/v3.6/workflow_runs" {
                 let tag = body["tags"][0].as_str().unwrap_or_default().to_owned();
-                self.runs.push(id.clone());
-                self.started.push(Started { sent, committed: now, tag, run: id.clone() });
+                let applicant = body["applicant_id"].as_str().unwrap_or_default().to_owned();
+                self.started.push(Started { sent, committed: now, tag, run: id.clone(), applicant });
                 self.truths.insert(id, Truth { word: Word::AwaitingInput, name: 0, at: now, told: None });
             }
         }
@@ -229,7 +227,7 @@ impl Network {
     /// The person finishes the newest run.
     pub fn finish(&mut self, now: i64) {
         self.advance(now);
-        if let Some(run) = self.runs.last().cloned()
+        if let Some(run) = self.started.last().map(|started| started.run.clone())
             && self.vendor.finish_capture(t(now), &run)
         {
             self.say(now, &run, Word::Processing);
@@ -239,9 +237,11 @@ impl Network {
     /// The vendor speaks of a run. The document has the first of the names.
     pub fn say(&mut self, now: i64, run: &str, word: Word) {
         self.advance(now);
-        let applicant = self.vendor.runs(None, usize::MAX).into_iter().find(|view| view.id == run).map(|view| view.applicant_id);
-        let name = applicant.and_then(|id| self.held.get(&id).copied()).unwrap_or(0);
-        let mut outcome = Outcome { status: Some(status_of(word).into()), reasons: vec![CANARIES[0].into()], ..Outcome::default() };
+        let Some(started) = self.started.iter().find(|started| started.run == run) else { return };
+        let name = self.held.get(&started.applicant).copied().unwrap_or(0);
+        // The body of a delivery decides nothing: it is not made.
+        let (status, reasons) = (Some(status_of(word).into()), vec![CANARIES[0].into()]);
+        let mut outcome = Outcome { status, reasons, silent: true, ..Outcome::default() };
         if name != 0 {
             outcome.comparison.insert("first_name".into(), Some("consider".into()));
         }
@@ -250,13 +250,10 @@ impl Network {
             Word::AsAnothers => outcome.overrides = Overrides { tags: Some(vec!["another".into()]), ..Overrides::default() },
             _ => {}
         }
-        if !self.vendor.decide(t(now), run, &outcome) {
-            return;
-        }
-        let told = self.vendor.take_events().into_iter().next().map(|event| {
-            let mut hasher = DefaultHasher::new();
-            (&event.body, self.deliveries.len()).hash(&mut hasher);
-            self.deliveries.push(Delivery { run: run.to_owned(), digest: format!("{:016x}", hasher.finish()) });
+        self.vendor.decide(t(now), run, &outcome);
+        // As the vendor does: what ends a run is told.
+        let told = (!matches!(word, Word::AwaitingInput | Word::Processing | Word::Unknown)).then(|| {
+            self.deliveries.push(Delivery { run: run.to_owned(), digest: format!("delivery-{}", self.deliveries.len()) });
             self.deliveries.len() - 1
         });
         self.truths.insert(run.to_owned(), Truth { word, name, at: now, told });

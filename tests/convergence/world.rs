@@ -169,8 +169,8 @@ impl World {
             Step::Write(patch) => self.patches.push_back(patch),
             Step::Finish => self.network.finish(self.now),
             Step::Say { newest, word } => {
-                let at = self.network.runs.len().checked_sub(if newest { 1 } else { 2 });
-                if let Some(run) = at.map(|at| self.network.runs[at].clone()) {
+                let at = self.network.started.len().checked_sub(if newest { 1 } else { 2 });
+                if let Some(run) = at.map(|at| self.network.started[at].run.clone()) {
                     // Whose tags are not shown cannot be found either: that is for a run that is on record.
                     let recorded = self.object.as_ref().is_some_and(|object| object.status.workflow_run_id.as_ref() == Some(&run));
                     let word = if word == Word::AsAnothers && !recorded { Word::Approved } else { word };
