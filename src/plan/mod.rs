@@ -22,6 +22,7 @@ mod settled;
 mod standing;
 mod start;
 mod timing;
+mod transition;
 mod turn;
 mod verdict;
 pub mod verification;
@@ -33,6 +34,7 @@ pub use effect::{Effect, FreshToken, Holds, Looked, Receipt};
 pub use failure::{Failure, Retry, Rule, troubleshooting};
 pub use observed::{Attributes, Facts, Given, Memory, Observed, Provider};
 pub use timing::Timing;
+pub use transition::{TRANSITIONS, Transition, diagram};
 
 use jiff::Timestamp;
 

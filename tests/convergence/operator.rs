@@ -268,8 +268,9 @@ impl World {
             }
             Effect::ReadCustomData => return Ok(Receipt::CustomData(Default::default())),
             Effect::EmptyCaptureSecret => {
-                if let Some(secret) = &mut self.secret {
+                if let Some(secret) = self.secret.as_mut().filter(|secret| secret.opens) {
                     secret.opens = false;
+                    self.secret_writes += 1;
                 }
                 return Ok(Receipt::CaptureSecretEmptied);
             }
@@ -374,11 +375,15 @@ impl World {
         if keep && self.secret.as_ref().is_some_and(|secret| secret.run == run && secret.opens && secret.mode == CaptureMode::SDK) {
             return Receipt::CaptureSecretKept(name);
         }
-        let mode = match holds {
-            Holds::SdkToken(_) => CaptureMode::SDK,
-            Holds::Link(_) => CaptureMode::Link,
+        let (mode, value) = match holds {
+            Holds::SdkToken(token) => (CaptureMode::SDK, token.expose()),
+            Holds::Link(url) => (CaptureMode::Link, url.expose()),
         };
-        self.secret = Some(CaptureSecret { run: run.to_owned(), opens: true, mode });
+        let wanted = CaptureSecret { run: run.to_owned(), opens: true, mode, value: value.to_owned() };
+        if self.secret.as_ref() != Some(&wanted) {
+            self.secret = Some(wanted);
+            self.secret_writes += 1;
+        }
         Receipt::CaptureSecretWritten(name)
     }
 }

@@ -2,7 +2,7 @@
 //! The five properties: one run per key but for late ones, which are reported; no recorded outcome changes silently; a truthful fixed
 //! point at which nothing is written; deletion ends; nothing personal or secret shows.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use onfido_operator::{
     api::{Condition, ConditionStatus, ConditionType, IdentityVerificationStatus, Phase, find_condition},
@@ -53,16 +53,13 @@ pub struct Records {
     validity: BTreeMap<i32, Option<i64>>,
     pub restored: usize,
     pub writes: usize,
-    /// From which phase to which, by number.
-    pub transitions: BTreeSet<(Phase2, Phase2)>,
+    /// From which phase to which.
+    pub transitions: HashSet<(Phase, Phase)>,
     /// Every canary is looked for in every write. It takes its time: not in all lives.
     pub searches: bool,
-    /// The applicant was sent something after the snapshot that is restored.
+    /// Of the calls that must not be repeated.
     pub nonces: BTreeSet<String>,
 }
-
-/// A phase that has an order.
-pub type Phase2 = u8;
 
 #[derive(Clone, Debug, PartialEq)]
 struct Heard {
@@ -163,7 +160,9 @@ impl World {
             let run = after.workflow_run_id.as_deref().map_or("", |run| &run[..4]);
             format!("  operator {op}: writes {:?} attempt {:?} run {run} operation {operation}; {says}; {notices}", after.phase, after.attempt)
         });
-        self.records.transitions.insert((before.phase as Phase2, after.phase as Phase2));
+        if before.phase != after.phase {
+            self.records.transitions.insert((before.phase, after.phase));
+        }
         if self.records.searches {
             self.shows_nothing(&after, plan)?;
         }

@@ -35,11 +35,12 @@ pub fn t(seconds: i64) -> Timestamp {
 }
 
 /// The Secret with which the person captures.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct CaptureSecret {
     pub run: String,
     pub opens: bool,
     pub mode: CaptureMode,
+    pub value: String,
 }
 
 pub struct World {
@@ -56,6 +57,7 @@ pub struct World {
     /// The first name in the person's Secret.
     pub person: Option<usize>,
     pub secret: Option<CaptureSecret>,
+    pub secret_writes: usize,
     pub operators: [Operator; 2],
     pub network: Network,
     pub patches: VecDeque<Patch>,
@@ -100,6 +102,7 @@ impl World {
             token_doubted: false,
             person: Some(0),
             secret: None,
+            secret_writes: 0,
             operators: [Operator::default(), Operator::default()],
             network: Network::new(seed),
             patches: VecDeque::new(),
@@ -129,6 +132,11 @@ impl World {
         }
     }
 
+    /// How often anybody of ours wrote to the API server: the status, the capture Secret, the wake-ups.
+    pub fn writes(&self) -> usize {
+        self.records.writes + self.secret_writes + self.records.rung.len()
+    }
+
     /// Lives the schedule, then without faults until nothing is due any more.
     pub fn live(&mut self) -> Result<(), Violation> {
         for step in self.schedule.steps.clone() {
@@ -145,7 +153,7 @@ impl World {
         self.converge()
     }
 
-    fn step(&mut self, step: &Step) -> Result<(), Violation> {
+    pub fn step(&mut self, step: &Step) -> Result<(), Violation> {
         match *step {
             Step::Pass(op) => self.pass(op)?,
             Step::Some(op, steps) => self.some(op, steps.into())?,
@@ -193,7 +201,8 @@ impl World {
 
     /// Time passes until the operators' clocks show this moment.
     pub fn until(&mut self, moment: Timestamp) {
-        self.now = self.now.max(moment.duration_since(t(self.skew)).as_secs());
+        let due = moment.duration_since(t(self.skew));
+        self.now = self.now.max(due.as_secs() + i64::from(due.subsec_nanos() > 0));
     }
 
     /// A delivery arrives, as at `webhook/door.rs`: a body that is known already changes nothing.
@@ -312,7 +321,6 @@ impl World {
                 return Ok(());
             }
             self.until(due);
-            self.now += 1;
             self.network.advance(self.now);
         }
         Err(Violation::new("no end is reached"))
