@@ -196,7 +196,15 @@ fn survey() {
                 let strategy = schedules();
                 for seed in (core..n).step_by(2) {
                     let schedule = strategy.new_tree(&mut runner(seed)).expect("a schedule").current();
-                    if let Err(Violation(why)) = live(seed, &schedule, plan::verification::plan, false).0 {
+                    let end = live(seed, &schedule, plan::verification::plan, false).0;
+                    if let Ok(seen) = &end {
+                        let mut all = all.lock().unwrap();
+                        for (from, to) in &seen.transitions {
+                            let at = TRANSITIONS.iter().position(|row| row.from.contains(from) && row.to.contains(to));
+                            all.entry(format!("row {at:?} {from:?} {to:?}")).or_insert((0, seed)).0 += 1;
+                        }
+                    }
+                    if let Err(Violation(why)) = end {
                         let mut all = all.lock().unwrap();
                         let entry = all.entry(why.chars().filter(|c| !c.is_ascii_digit()).take(90).collect()).or_insert((0, u64::MAX));
                         *entry = (entry.0 + 1, entry.1.min(seed));

@@ -11,12 +11,14 @@ use onfido_operator::{
         model::{Applicant, WorkflowRun},
         secret::{Personal, SdkToken},
     },
-    plan::{Attributes, Effect, Facts, Failure, FreshToken, Given, Holds, Looked, Memory, Observed, Provider, Receipt, VerificationPlan, Wake},
+    plan::{
+        Attributes, Effect, Facts, Failure, FreshToken, Given, Holds, Looked, Memory, Observed, Provider, Receipt, VerificationPlan, Wake,
+    },
 };
 
 use super::{
     api_server::{Object, Persisted},
-    oracle::Violation,
+    oracle::{Heard, Violation},
     schedule::Patch,
     world::{BORN, CaptureSecret, LAST_NAME, NAMES, World, t},
 };
@@ -47,15 +49,17 @@ pub struct Pass {
     turns: usize,
     /// When the turn began: by the clock that nobody sets, and by the other.
     began: (i64, i64),
-    /// What the attributes were when they were read, and which run was read last.
     pub read: Read,
 }
 
 /// What a pass has learned of the world, as the oracle wants it.
 #[derive(Clone, Debug, Default)]
 pub struct Read {
+    /// The first name in the Secret.
     pub name: Option<Option<usize>>,
+    /// The runs that a search found.
     pub looked: Option<Vec<String>>,
+    pub heard: Option<Heard>,
 }
 
 enum Stage {
@@ -312,7 +316,7 @@ impl World {
             }
             Effect::ReadRun { run, applicant } => match network.run(now, run) {
                 Ok(run) => {
-                    self.heard(&run);
+                    pass.read.heard = self.heard(&run);
                     Ok(Receipt::RunRead(Box::new(run)))
                 }
                 Err(VendorError::Gone) => Err(Failure::RunPurged),

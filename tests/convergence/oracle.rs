@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use onfido_operator::{
     api::{Condition, ConditionStatus, ConditionType, IdentityVerificationStatus, Phase, find_condition},
     onfido::model::WorkflowRun,
-    plan::{NoticeKind, Observed, VerificationPlan},
+    plan::{NoticeKind, VerificationPlan},
 };
 
 use super::{
@@ -45,8 +45,8 @@ pub struct Records {
     /// Runs that were reported, as extra or as started and not recorded.
     pub extra: BTreeSet<String>,
     pub orphans: usize,
-    /// What a read of a run has shown last.
-    heard: BTreeMap<String, Heard>,
+    /// Runs that a read has shown to be approved, with the first name that was compared.
+    approved: BTreeMap<String, usize>,
     /// Runs that were shown to have ended otherwise than well, or to be worse after they had: a verdict on them never becomes better.
     worse: BTreeSet<String>,
     /// For how long a verdict of this run is valid, as it was when its attempt began.
@@ -61,11 +61,12 @@ pub struct Records {
     pub nonces: BTreeSet<String>,
 }
 
+/// What a read of a run has shown.
 #[derive(Clone, Debug, PartialEq)]
-struct Heard {
+pub struct Heard {
+    run: String,
     approved: bool,
     ours: bool,
-    name: usize,
 }
 
 impl Records {
@@ -93,53 +94,45 @@ fn run_of_the_verdict(status: &IdentityVerificationStatus) -> Option<(i32, &Stri
 
 impl World {
     /// A read of a run was answered.
-    pub fn heard(&mut self, run: &WorkflowRun) {
+    pub fn heard(&mut self, run: &WorkflowRun) -> Option<Heard> {
         let id = run.id.as_str().to_owned();
-        let Some(truth) = self.network.truths.get(&id) else { return };
-        let approved = truth.word == Word::Approved && truth.name == 0;
-        let heard = Heard { approved, ours: truth.word != Word::AsAnothers, name: truth.name };
-        let before = self.records.heard.get(&id).is_some_and(|before| before.approved);
-        let ended = !matches!(truth.word, Word::AwaitingInput | Word::Processing | Word::Review | Word::Unknown | Word::AsAnothers);
-        if (before || ended) && !approved && heard.ours {
+        let truth = self.network.truths.get(&id)?;
+        let (approved, ours) = (truth.word == Word::Approved && truth.name == 0, truth.word != Word::AsAnothers);
+        let ended = !matches!(truth.word, Word::AwaitingInput | Word::Processing | Word::Review | Word::Unknown);
+        if approved {
+            self.records.approved.insert(id.clone(), truth.name);
+        } else if ours && (ended || self.records.approved.contains_key(&id)) {
             self.records.worse.insert(id.clone());
         }
-        self.records.heard.insert(id, heard);
+        Some(Heard { run: id, approved, ours })
     }
 
     /// What holds for every plan.
     pub fn planned(&mut self, pass: &Pass, plan: &VerificationPlan) -> Result<(), Violation> {
-        let (before, after) = (&pass.observed.status, &plan.status);
+        let after = &plan.status;
         if let Some(effect) = plan.effect.as_ref().filter(|effect| effect.is_unrepeatable()) {
             hold(!pass.observed.spec.cancelled, || format!("{} though cancelled", effect.name()))?;
             hold(!pass.observed.spec.suspend, || format!("{} though suspended", effect.name()))?;
             let nonce = after.operation.as_ref().map(|operation| operation.nonce.clone());
             hold(nonce.as_ref() == Some(&pass.observed.nonce), || format!("{} without an intent of its own", effect.name()))?;
         }
-        if is_verified(after) && (before != after || plan.effect.is_none()) {
-            self.is_believable(&pass.observed, after)?;
+        if is_verified(after) && plan.effect.is_none() {
+            return self.is_in_time(after);
         }
         Ok(())
     }
 
-    /// Verified is True: approved by a read of a run that is ours, with every value as it was compared, and not expired.
-    fn is_believable(&self, observed: &Observed, after: &IdentityVerificationStatus) -> Result<(), Violation> {
+    /// A verdict ends when its validity is over.
+    fn is_in_time(&self, after: &IdentityVerificationStatus) -> Result<(), Violation> {
         let Some((attempt, run)) = run_of_the_verdict(after) else { return Err(Violation::new("verified by nothing")) };
-        let heard = self.records.heard.get(run);
-        hold(heard.is_some(), || "verified by a run that was never read".into())?;
         let Some(truth) = self.network.truths.get(run) else { return Err(Violation::new("verified by a run that does not exist")) };
-        if let Some(Ok(read)) = observed.facts.run.iter().chain(&observed.facts.older_run).find(|read| {
-            read.as_ref().is_ok_and(|read| read.id.as_str() == run)
-        }) {
-            let approved = read.status.as_str() == "approved" && read.tags.iter().any(|tag| *tag == self.key.tag(attempt));
-            hold(approved, || "verified by a run that was just read as something else".into())?;
+        match self.records.validity.get(&attempt) {
+            Some(Some(validity)) if truth.word == Word::Approved => {
+                let end = t(truth.at + validity);
+                hold(self.wall() < end, || format!("verified at {} though it ended at {end}", self.wall()))
+            }
+            _ => Ok(()),
         }
-        if let Some(Some(validity)) = self.records.validity.get(&attempt)
-            && truth.word == Word::Approved
-        {
-            let end = t(truth.at + validity);
-            hold(self.wall() < end, || format!("verified at {} though it ended at {end}", self.wall()))?;
-        }
-        Ok(())
     }
 
     /// What holds for every write of a status, which was `before`.
@@ -158,7 +151,10 @@ impl World {
             let says = after.conditions.iter().map(|c| format!("{}={:?}/{}", c.type_, c.status, c.reason)).collect::<Vec<_>>().join(" ");
             let notices = plan.notices.iter().map(|notice| notice.kind.as_str()).collect::<Vec<_>>().join(" ");
             let run = after.workflow_run_id.as_deref().map_or("", |run| &run[..4]);
-            format!("  operator {op}: writes {:?} attempt {:?} run {run} operation {operation}; {says}; {notices}", after.phase, after.attempt)
+            format!(
+                "  operator {op}: writes {:?} attempt {:?} run {run} operation {operation}; {says}; {notices}",
+                after.phase, after.attempt
+            )
         });
         if before.phase != after.phase {
             self.records.transitions.insert((before.phase, after.phase));
@@ -181,16 +177,27 @@ impl World {
                 self.records.validity.insert(attempt, validity.and_then(|seconds| i64::try_from(seconds).ok()));
             }
         }
-        if is_verified(&after) && !(is_verified(before) && verified(before) == verified(&after)) {
-            let Some((_, run)) = run_of_the_verdict(&after) else { return Err(Violation::new("verified by nothing")) };
-            let heard = self.records.heard.get(run);
-            hold(heard.is_some_and(|heard| heard.approved && heard.ours), || format!("verified, but a read showed {heard:?}"))?;
-            let values = pass.read.name;
-            let compared = heard.map(|heard| heard.name);
-            // A value that cannot be read at the moment is not a changed one: the person is who was compared.
-            hold(values.is_some_and(|name| name.is_none() || name == compared), || format!("verified {values:?}, but {compared:?} was compared"))?;
+        if is_verified(&after) && verified(before) != verified(&after) {
+            return self.is_believable(pass, before, &after);
         }
         Ok(())
+    }
+
+    /// Verified is True: by a read of a run of ours that showed it approved, and with every value as it was compared. What another
+    /// operator has just read and could not record, this one cannot know.
+    fn is_believable(&self, pass: &Pass, before: &IdentityVerificationStatus, after: &IdentityVerificationStatus) -> Result<(), Violation> {
+        let Some((_, run)) = run_of_the_verdict(after) else { return Err(Violation::new("verified by nothing")) };
+        let compared = self.records.approved.get(run);
+        hold(compared.is_some(), || "verified by a run that no read has shown to be approved".into())?;
+        if let Some(heard) = pass.read.heard.as_ref().filter(|heard| heard.run == *run) {
+            // An answer that cannot be used takes nothing back, and gives nothing.
+            let holds = if heard.ours { heard.approved } else { is_verified(before) };
+            hold(holds, || format!("verified, but this read showed {heard:?}"))?;
+        }
+        let values = pass.read.name;
+        // A value that cannot be read at the moment is not a changed one: the person is who was compared.
+        let same = values.is_some_and(|name| name.is_none() || name.as_ref() == compared);
+        hold(same, || format!("verified {values:?}, but {compared:?} was compared"))
     }
 
     /// A recorded outcome stays, or says what became of it.
@@ -285,7 +292,9 @@ impl World {
         let truth = self.network.truths.get(run).filter(|truth| truth.told.is_some_and(|told| self.records.rung.contains(&told)));
         if let Some(truth) = truth {
             let good = truth.word == Word::Approved && truth.name == 0;
-            hold(good || !is_verified(status) || truth.word == Word::AsAnothers, || format!("{when}: told {:?}, and still verified", truth.word))?;
+            hold(good || !is_verified(status) || truth.word == Word::AsAnothers, || {
+                format!("{when}: told {:?}, and still verified", truth.word)
+            })?;
         }
         Ok(())
     }
@@ -334,14 +343,14 @@ impl World {
         }
     }
 
-    /// From now on nothing is written, and nothing is called.
+    /// From now on nothing is written, and nobody is called.
     pub fn stays(&mut self) -> Result<(), Violation> {
         if self.is_stalled() {
             return Ok(()); // looks every hour, and says when
         }
         let Some(object) = &self.object else { return Ok(()) };
         let (version, calls, until) = (object.version, self.network.calls, object.status.verified_until.clone());
-        for later in [0, 60, 3600] {
+        for later in [60, 86_400] {
             if until.as_ref().is_some_and(|until| until.0 <= t(self.now + later + self.skew)) {
                 break;
             }

@@ -215,7 +215,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => op().prop_map(Step::Stale),
         5 => op().prop_map(Step::Crash),
         4 => seconds().prop_map(Step::Wait),
-        1 => (-100..100i64).prop_map(Step::Clock),
+        1 => prop_oneof![3 => -100..100i64, 1 => 100..20_000i64].prop_map(Step::Clock),
         14 => fate().prop_map(Step::Post),
         4 => fate().prop_map(Step::Get),
         2 => prop_oneof![Just(Patch::Failed), Just(Patch::Unanswered)].prop_map(Step::Write),
@@ -223,8 +223,8 @@ fn step() -> impl Strategy<Value = Step> {
         12 => (prop::bool::weighted(0.8), word()).prop_map(|(newest, word)| Step::Say { newest, word }),
         5 => any::<u8>().prop_map(Step::Ring),
         12 => edit().prop_map(Step::Edit),
-        1 => Just(Step::Snapshot),
-        1 => Just(Step::Restore),
+        2 => Just(Step::Snapshot),
+        2 => Just(Step::Restore),
         1 => Just(Step::Delete),
     ]
 }
@@ -255,5 +255,6 @@ fn scene() -> impl Strategy<Value = Scene> {
 
 /// Every schedule there is.
 pub fn schedules() -> impl Strategy<Value = Schedule> {
-    (scene(), vec(step(), 4..28), last_word()).prop_map(|(scene, steps, end)| Schedule { scene, steps, end })
+    let steps = prop_oneof![3 => vec(step(), 3..16), 1 => vec(step(), 16..32)];
+    (scene(), steps, last_word()).prop_map(|(scene, steps, end)| Schedule { scene, steps, end })
 }

@@ -193,7 +193,7 @@ impl World {
             Step::Edit(edit) => self.edit(edit),
             Step::Snapshot => self.snapshot = self.object.clone().map(|object| (self.now, object)),
             Step::Restore => self.restore(),
-            // Nothing holds it: there is no finalizer. What has one must be gone in `converge` all the same.
+            // Nothing holds it: there is no finalizer. Where one comes, that it goes again is for `at_rest` to hold.
             Step::Delete => self.object = None,
         }
         Ok(())
