@@ -9,7 +9,7 @@ CA_CERTIFICATES ?= /etc/ssl/certs/ca-certificates.crt
 TEST_IMAGE = IMAGE_ROOT=target/image-root-dev IMAGE_PROFILE=dev
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint generate manifests check-generated bench image-root
+.PHONY: help demo test simulate lint generate manifests check-generated bench image-root
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ test: ## All tests, against a real API server
 	if [ "$$(uname -s)" = Linux ]; then $(MAKE) --no-print-directory image-root $(TEST_IMAGE); fi
 	$(CARGO) test --locked --features dev
 
+simulate: ## More lives than the tests live: SEEDS=12345 replays one, step by step, SEEDS=0..1000000 lives so many
+	@SEEDS="$${SEEDS:-100000..300000}" $(CARGO) test --locked --features dev --test convergence -- --nocapture whatever_happens
+
 lint: ## Formatting, and clippy with warnings denied
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --no-default-features --features api -- -D warnings
@@ -37,7 +40,7 @@ manifests: generate ## Write install.yaml, the chart with its defaults; builds h
 	$(CARGO) run --quiet --locked --features dev -- manifests
 
 check-generated: manifests ## Fail if a generated file is not what the code says
-	git diff --exit-code -- crds charts install.yaml README.md
+	git diff --exit-code -- crds charts install.yaml README.md docs
 
 bench: ## How long a token takes, and what the operator weighs
 	$(CARGO) bench --locked --features dev

@@ -1,5 +1,5 @@
-//! The files that are made from the code, so that they cannot drift: `crds/`, the chart's copies of them, and the parts of the READMEs that
-//! quote something.
+//! The files that are made from the code, so that they cannot drift: `crds/`, the chart's copies of them, and the parts of the READMEs and
+//! of docs/life.md that quote something.
 
 mod chart;
 pub mod manifests;
@@ -18,7 +18,7 @@ pub fn files(root: &Path) -> Result<Vec<(String, String)>, String> {
         files.push((format!("crds/{plural}.yaml"), yaml));
     }
     chart::check_version(&read(root, &format!("{}/Chart.yaml", chart::FOLDER))?)?;
-    for path in ["README.md".to_owned(), format!("{}/README.md", chart::FOLDER)] {
+    for path in ["README.md".to_owned(), "docs/life.md".to_owned(), format!("{}/README.md", chart::FOLDER)] {
         let text = readme(root, &path)?;
         files.push((path, text));
     }
@@ -37,7 +37,8 @@ fn read(root: &Path, path: &str) -> Result<String, String> {
     std::fs::read_to_string(root.join(path)).map_err(|error| format!("{path}: {error}"))
 }
 
-/// A README, with each `<!-- FILE.yaml -->` followed by that file, and `<!-- troubleshooting -->` and `<!-- values -->` by their tables.
+/// A page, with each `<!-- FILE.yaml -->` followed by that file, `<!-- troubleshooting -->` and `<!-- values -->` by their tables, and
+/// `<!-- life -->` by the diagram of the phases.
 fn readme(root: &Path, path: &str) -> Result<String, String> {
     let text = read(root, path)?;
     let mut out = String::new();
@@ -56,14 +57,19 @@ fn readme(root: &Path, path: &str) -> Result<String, String> {
                 lines.next();
             }
             out.push_str(&format!("\n{table}\n"));
-        } else if quoted.ends_with(".yaml") {
-            for skipped in lines.by_ref() {
-                if skipped == "```" {
-                    break;
-                }
-            }
-            out.push_str(&format!("```yaml\n{}\n```\n", read(root, quoted)?.trim_end()));
+            continue;
         }
+        let (language, block) = match quoted {
+            "life" => ("mermaid", plan::diagram()),
+            file if file.ends_with(".yaml") => ("yaml", read(root, file)?),
+            _ => continue,
+        };
+        for skipped in lines.by_ref() {
+            if skipped == "```" {
+                break;
+            }
+        }
+        out.push_str(&format!("```{language}\n{}\n```\n", block.trim_end()));
     }
     Ok(format!("{}\n", out.trim_end()))
 }

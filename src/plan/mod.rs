@@ -28,6 +28,7 @@ mod standing;
 mod start;
 pub mod sweep;
 mod timing;
+mod transition;
 mod turn;
 mod verdict;
 pub mod verification;
@@ -40,6 +41,7 @@ pub use failure::{Failure, Retry, Rule, troubleshooting};
 pub use feed::{Feed, Following};
 pub use observed::{Attributes, Facts, Given, Memory, Observed, Provider, Wanted};
 pub use timing::Timing;
+pub use transition::{TRANSITIONS, Transition, diagram};
 
 use jiff::Timestamp;
 

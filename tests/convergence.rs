@@ -1,0 +1,219 @@
+//! Whole lives, drawn at random: the plan with the pure vendor, two operators, an API server and a virtual clock. Crashes after each step;
+//! calls lost, late, repeated, refused; deliveries lost, repeated and reordered; edits, attempts, restores. What must hold is in `oracle`.
+//!
+//! Schedule number n is drawn from n alone. `make simulate SEEDS=12345` replays one, `SEEDS=0..1000000` lives so many more.
+
+#[path = "convergence/api_server.rs"]
+mod api_server;
+#[path = "convergence/costs.rs"]
+mod costs;
+#[path = "convergence/operator.rs"]
+mod operator;
+#[path = "convergence/oracle.rs"]
+mod oracle;
+#[path = "convergence/saboteurs.rs"]
+mod saboteurs;
+#[path = "convergence/schedule.rs"]
+mod schedule;
+#[path = "convergence/vendor.rs"]
+mod vendor;
+#[path = "convergence/world.rs"]
+mod world;
+
+use std::{
+    collections::HashSet,
+    ops::Range,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use onfido_operator::{
+    api::Phase,
+    plan::{self, TRANSITIONS},
+};
+use proptest::{
+    strategy::{Strategy, ValueTree},
+    test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
+};
+
+use self::{
+    oracle::Violation,
+    saboteurs::SABOTEURS,
+    schedule::{Schedule, schedules},
+    world::{Planner, World},
+};
+
+/// How many schedules `make test` lives.
+const SCHEDULES: u64 = 100_000;
+/// How many it takes at most to catch a saboteur.
+const CAUGHT_WITHIN: u64 = 5_000;
+
+/// What a life showed.
+#[derive(Default)]
+struct Seen {
+    transitions: HashSet<(Phase, Phase)>,
+    lives: u64,
+    writes: usize,
+    calls: usize,
+    runs: usize,
+}
+
+impl Seen {
+    fn add(&mut self, other: Self) {
+        self.transitions.extend(other.transitions);
+        self.lives += other.lives;
+        self.writes += other.writes;
+        self.calls += other.calls;
+        self.runs += other.runs;
+    }
+}
+
+fn runner(seed: u64) -> TestRunner {
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    TestRunner::new_with_rng(Config::default(), TestRng::from_seed(RngAlgorithm::ChaCha, &bytes))
+}
+
+/// Lives one schedule; a panic is a violation too.
+fn live(seed: u64, schedule: &Schedule, plan: Planner, log: bool) -> (Result<Seen, Violation>, Vec<String>) {
+    let mut world = World::new(seed, schedule, plan);
+    world.records.searches = log || seed.is_multiple_of(32);
+    world.log = log.then(Vec::new);
+    let end = catch_unwind(AssertUnwindSafe(|| world.live()));
+    let end = end.unwrap_or_else(|_| Err(Violation::new("it panics")));
+    let seen = Seen {
+        transitions: std::mem::take(&mut world.records.transitions),
+        lives: 1,
+        writes: world.records.writes,
+        calls: world.network.calls,
+        runs: world.network.started.len(),
+    };
+    (end.map(|()| seen), world.log.unwrap_or_default())
+}
+
+/// The smallest schedule that still fails, and what it does.
+fn shrunk(seed: u64, plan: Planner) -> String {
+    let mut tree = schedules().new_tree(&mut runner(seed)).expect("a schedule");
+    let mut smallest = tree.current();
+    for _ in 0..4000 {
+        let fails = live(seed, &tree.current(), plan, false).0.is_err();
+        if fails {
+            smallest = tree.current();
+        }
+        if !(if fails { tree.simplify() } else { tree.complicate() }) {
+            break;
+        }
+    }
+    let (end, log) = live(seed, &smallest, plan, true);
+    let why = end.err().map_or_else(|| "nothing".into(), |violation| violation.0);
+    format!("seed {seed}: {why}\nreplay it with `make simulate SEEDS={seed}`\n{smallest:#?}\n{}", log.join("\n"))
+}
+
+/// Lives all of these, on every core; the first violation that is met, by its seed.
+fn simulate(seeds: Range<u64>, plan: Planner) -> Result<Seen, u64> {
+    let (next, failed) = (AtomicU64::new(seeds.start), AtomicU64::new(u64::MAX));
+    let mut all = Seen::default();
+    std::thread::scope(|scope| {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let workers: Vec<_> = (0..cores)
+            .map(|_| {
+                scope.spawn(|| {
+                    let (strategy, mut seen) = (schedules(), Seen::default());
+                    loop {
+                        let seed = next.fetch_add(1, Ordering::Relaxed);
+                        if seed >= seeds.end || failed.load(Ordering::Relaxed) < seed {
+                            return seen;
+                        }
+                        let schedule = strategy.new_tree(&mut runner(seed)).expect("a schedule").current();
+                        match live(seed, &schedule, plan, false).0 {
+                            Ok(life) => seen.add(life),
+                            Err(_) => drop(failed.fetch_min(seed, Ordering::Relaxed)),
+                        }
+                    }
+                })
+            })
+            .collect();
+        for worker in workers {
+            all.add(worker.join().expect("a worker"));
+        }
+    });
+    match failed.into_inner() {
+        u64::MAX => Ok(all),
+        seed => Err(seed),
+    }
+}
+
+#[test]
+fn whatever_happens_the_five_properties_hold() {
+    let asked = std::env::var("SEEDS").ok();
+    let seeds = match asked.as_deref() {
+        None => 0..SCHEDULES,
+        Some(seeds) => match seeds.split_once("..") {
+            Some((from, to)) => from.parse().expect("SEEDS=FROM..TO")..to.parse().expect("SEEDS=FROM..TO"),
+            None => {
+                let seed = seeds.parse().expect("SEEDS=NUMBER or SEEDS=FROM..TO");
+                println!("{}", shrunk(seed, plan::verification::plan));
+                seed..seed + 1
+            }
+        },
+    };
+    let seen = simulate(seeds, plan::verification::plan).unwrap_or_else(|seed| panic!("{}", shrunk(seed, plan::verification::plan)));
+    // Past the capture of the test's output: who runs it wants to see the figures.
+    let figures = format!("{} lives, {} writes, {} calls, {} runs\n", seen.lives, seen.writes, seen.calls, seen.runs);
+    std::io::Write::write_all(&mut std::io::stderr(), figures.as_bytes()).expect("stderr");
+    for (from, to) in &seen.transitions {
+        let row = TRANSITIONS.iter().find(|row| row.from.contains(from) && row.to.contains(to));
+        assert!(row.is_some(), "from {from:?} to {to:?} is not in the table of transitions");
+    }
+    for row in TRANSITIONS.iter().filter(|_| asked.is_none()) {
+        let is_seen = seen.transitions.iter().any(|(from, to)| row.from.contains(from) && row.to.contains(to));
+        assert!(is_seen, "nobody has ever seen: {row:?}");
+    }
+}
+
+#[test]
+fn every_saboteur_is_caught() {
+    let mut missed = vec![];
+    for (what, plan) in SABOTEURS {
+        match simulate(0..CAUGHT_WITHIN, *plan) {
+            Ok(_) => missed.push(what),
+            Err(seed) => println!("{what}: {}", shrunk(seed, *plan).lines().next().unwrap_or_default()),
+        }
+    }
+    assert!(missed.is_empty(), "nobody notices one that {missed:#?}");
+}
+
+#[test]
+#[ignore = "dev"]
+fn survey() {
+    let n: u64 = std::env::var("N").unwrap().parse().unwrap();
+    std::panic::set_hook(Box::new(|_| {}));
+    let all = std::sync::Mutex::new(std::collections::BTreeMap::<String, (u64, u64)>::new());
+    std::thread::scope(|scope| {
+        for core in 0..2 {
+            let all = &all;
+            scope.spawn(move || {
+                let strategy = schedules();
+                for seed in (core..n).step_by(2) {
+                    let schedule = strategy.new_tree(&mut runner(seed)).expect("a schedule").current();
+                    let end = live(seed, &schedule, plan::verification::plan, false).0;
+                    if let Ok(seen) = &end {
+                        let mut all = all.lock().unwrap();
+                        for (from, to) in &seen.transitions {
+                            let at = TRANSITIONS.iter().position(|row| row.from.contains(from) && row.to.contains(to));
+                            all.entry(format!("row {at:?} {from:?} {to:?}")).or_insert((0, seed)).0 += 1;
+                        }
+                    }
+                    if let Err(Violation(why)) = end {
+                        let mut all = all.lock().unwrap();
+                        let entry = all.entry(why.chars().filter(|c| !c.is_ascii_digit()).take(90).collect()).or_insert((0, u64::MAX));
+                        *entry = (entry.0 + 1, entry.1.min(seed));
+                    }
+                }
+            });
+        }
+    });
+    for (why, (count, seed)) in all.into_inner().unwrap() {
+        println!("{count:>6} seed {seed:>6}: {why}");
+    }
+}

@@ -1,0 +1,419 @@
+//! An operator: the loop of `controller/drive.rs` taken apart into single steps, what it remembers (`controller/memory.rs`), and what
+//! each effect does (`controller/perform.rs`). A pass can be stopped before any step, and the process can die there.
+
+use std::{rc::Rc, time::Duration};
+
+use jiff::Timestamp;
+use onfido_operator::{
+    api::{CaptureMode, Environment, IdentityVerificationStatus, SecretUse},
+    onfido::{
+        error::{self, VendorError},
+        model::{Applicant, WorkflowRun},
+        secret::{Personal, SdkToken},
+    },
+    plan::{
+        Attributes, Effect, Facts, Failure, FreshToken, Given, Holds, Looked, Memory, Observed, Provider, Receipt, VerificationPlan, Wake,
+    },
+};
+
+use super::{
+    api_server::{Object, Persisted},
+    oracle::{Heard, Violation},
+    schedule::Patch,
+    world::{BORN, CaptureSecret, LAST_NAME, NAMES, World, t},
+};
+
+/// As `controller/drive.rs` has it.
+const TURNS: usize = 12;
+
+/// One process.
+#[derive(Default)]
+pub struct Operator {
+    operation: Option<(String, i64)>,
+    last_look: Option<Timestamp>,
+    submission_seen: Option<(i32, Timestamp)>,
+    /// What it saw when its last pass began.
+    seen: Option<Rc<Object>>,
+    pub pass: Option<Pass>,
+    /// What its last pass said, if it came to its end.
+    pub wake: Option<Wake>,
+}
+
+/// A pass under way.
+pub struct Pass {
+    /// Of the object as it was seen; the version follows this pass's own writes.
+    version: u64,
+    generation: i64,
+    pub observed: Observed,
+    stage: Stage,
+    turns: usize,
+    /// When the turn began: by the clock that nobody sets, and by the other.
+    began: (i64, i64),
+    pub read: Read,
+}
+
+/// What a pass has learned of the world, as the oracle wants it.
+#[derive(Clone, Debug, Default)]
+pub struct Read {
+    /// The first name in the Secret.
+    pub name: Option<Option<usize>>,
+    /// The runs that a search found.
+    pub looked: Option<Vec<String>>,
+    pub heard: Option<Heard>,
+}
+
+enum Stage {
+    Plan,
+    Record(Box<VerificationPlan>),
+    Act(Box<Effect>),
+    Learn(Box<Effect>, Box<Result<Receipt, Failure>>),
+}
+
+impl Operator {
+    /// What is in memory is gone; what its watch may still show to a new process is not.
+    pub fn dies(&mut self) {
+        *self = Self { seen: self.seen.take(), ..Self::default() };
+    }
+
+    /// As `OfVerification::note` of `controller/memory.rs`.
+    fn note(&mut self, status: &IdentityVerificationStatus, submitted: Option<i32>, mono: i64, now: Timestamp) -> Memory {
+        let recorded = status.operation.as_ref().map(|operation| &operation.nonce);
+        if self.operation.as_ref().map(|(nonce, _)| nonce) != recorded {
+            self.operation = recorded.map(|nonce| (nonce.clone(), mono));
+        }
+        if let Some(attempt) = submitted.filter(|attempt| self.submission_seen.is_none_or(|(seen, _)| seen != *attempt)) {
+            self.submission_seen = Some((attempt, now));
+        }
+        Memory {
+            operation_known_for: self.operation.as_ref().map(|(_, since)| seconds(mono - since)).unwrap_or_default(),
+            last_look: self.last_look,
+            submission_seen: self
+                .submission_seen
+                .filter(|(seen, _)| status.attempt.is_none_or(|attempt| attempt == *seen))
+                .map(|(_, at)| at),
+        }
+    }
+}
+
+fn seconds(seconds: i64) -> Duration {
+    Duration::from_secs(u64::try_from(seconds).unwrap_or_default())
+}
+
+impl World {
+    /// Begins a pass from this view, as `controller/observe.rs`.
+    fn begin(&mut self, op: usize, view: Rc<Object>) {
+        let now = self.wall();
+        let status = &view.status;
+        let attempt = status.attempt.unwrap_or(view.spec.attempt);
+        let submitted = view.spec.submitted_attempt >= attempt && status.submitted_at.is_none();
+        let begun = status.operation.is_some() || status.applicant_id.is_some() || status.workflow_run_id.is_some();
+        let old = now.duration_since(view.created_at).as_secs() >= 3;
+        let mono = self.now;
+        let memory = self.operators[op].note(status, submitted.then_some(attempt), mono, now);
+        let observed = Observed {
+            namespace: "shop".into(),
+            generation: view.generation,
+            created_at: view.created_at,
+            deleting: false,
+            asked: view.asked.clone(),
+            spec: view.spec.clone(),
+            status: view.status.clone(),
+            provider: match &self.provider {
+                None => Provider::Missing,
+                Some(spec) => Provider::Found {
+                    spec: spec.clone(),
+                    allowed: true,
+                    // Its own pass notices a refused token when a call meets it, and that it is taken again.
+                    ready: if self.token_doubted && !self.network.token_taken { Err("Unauthorized".into()) } else { Ok(()) },
+                    environment: Environment::Sandbox,
+                },
+            },
+            key: self.key,
+            key_held_by: None,
+            key_settled: view.spec.idempotency_key.is_none() || begun || old,
+            nonce: self.nonce(),
+            jitter: 0.3,
+            memory,
+            facts: Facts::default(),
+            timing: self.timing.clone(),
+        };
+        let began = (self.now, self.now + self.skew);
+        let pass = Pass {
+            version: view.version,
+            generation: view.generation,
+            observed,
+            stage: Stage::Plan,
+            turns: 0,
+            began,
+            read: Read::default(),
+        };
+        let operator = &mut self.operators[op];
+        (operator.seen, operator.pass, operator.wake) = (Some(view), Some(pass), None);
+    }
+
+    /// A whole pass, or the rest of the one under way.
+    pub fn pass(&mut self, op: usize) -> Result<(), Violation> {
+        self.some(op, u32::MAX)
+    }
+
+    /// So many steps; begins a pass if none is under way.
+    pub fn some(&mut self, op: usize, steps: u32) -> Result<(), Violation> {
+        if self.operators[op].pass.is_none() {
+            let Some(object) = self.object.clone() else { return Ok(()) };
+            self.begin(op, Rc::new(object));
+        }
+        for _ in 0..steps {
+            self.one(op)?;
+            if self.operators[op].pass.is_none() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// A whole pass from what the operator saw when it made its last.
+    pub fn stale(&mut self, op: usize) -> Result<(), Violation> {
+        let Some(view) = self.operators[op].seen.clone().filter(|_| self.operators[op].pass.is_none()) else { return Ok(()) };
+        self.begin(op, view);
+        self.pass(op)
+    }
+
+    /// One step of the pass under way.
+    fn one(&mut self, op: usize) -> Result<(), Violation> {
+        let Some(mut pass) = self.operators[op].pass.take() else { return Ok(()) };
+        let wake = match std::mem::replace(&mut pass.stage, Stage::Plan) {
+            Stage::Plan if pass.turns == TURNS => Some(Wake::Backoff),
+            Stage::Plan => {
+                pass.turns += 1;
+                pass.began = (self.now, self.now + self.skew);
+                let plan = (self.plan)(&pass.observed, self.wall());
+                self.planned(&pass, &plan)?;
+                pass.stage = Stage::Record(Box::new(plan));
+                None
+            }
+            Stage::Record(plan) => self.record(op, &mut pass, *plan)?,
+            Stage::Act(effect) => {
+                let outcome = self.perform(&mut pass, &effect);
+                pass.stage = Stage::Learn(effect, Box::new(outcome));
+                None
+            }
+            Stage::Learn(effect, outcome) => {
+                pass.observed.absorb(&effect, *outcome);
+                pass.observed.nonce = self.nonce();
+                None
+            }
+        };
+        match wake {
+            Some(wake) => self.ended(op, wake),
+            None => self.operators[op].pass = Some(pass),
+        }
+        Ok(())
+    }
+
+    fn ended(&mut self, op: usize, wake: Wake) {
+        self.operators[op].wake = Some(wake);
+        self.trace(|| format!("  operator {op}: {wake:?}"));
+    }
+
+    /// Records what is planned; some wake if that is the end of the pass.
+    fn record(&mut self, op: usize, pass: &mut Pass, plan: VerificationPlan) -> Result<Option<Wake>, Violation> {
+        let trouble = self.patches.pop_front();
+        let Some(object) = &mut self.object else { return Ok(Some(Wake::Backoff)) };
+        let before = object.status.clone();
+        let seen = (pass.version, pass.generation);
+        // What a paid call rests on or has brought is tried again for minutes, so that only an unanswered write shows.
+        let lasting = matches!(plan.fence, onfido_operator::plan::Fence::Operation(_));
+        if trouble == Some(Patch::Failed) && !lasting {
+            return Ok(Some(Wake::Backoff));
+        }
+        let mut before = before;
+        if trouble == Some(Patch::Unanswered) {
+            let done = object.persist(seen, &pass.observed.status, &plan.status, &plan.fence);
+            if matches!(done, Persisted::Written(_)) {
+                self.written(op, pass, &before, &plan)?;
+            }
+            let Some(object) = self.object.as_mut().filter(|_| lasting) else { return Ok(Some(Wake::Backoff)) };
+            before = object.status.clone();
+        }
+        let Some(object) = &mut self.object else { return Ok(Some(Wake::Backoff)) };
+        match object.persist(seen, &pass.observed.status, &plan.status, &plan.fence) {
+            Persisted::Stale => {
+                self.trace(|| format!("  operator {op}: stale"));
+                self.unrecorded(&pass.observed.facts);
+                return Ok(Some(Wake::Backoff));
+            }
+            Persisted::Unchanged => {}
+            Persisted::Written(version) => {
+                self.written(op, pass, &before, &plan)?;
+                pass.version = version;
+            }
+        }
+        self.told(&plan.notices);
+        pass.observed.status = plan.status;
+        pass.observed.memory = self.operators[op].note(&pass.observed.status, None, self.now, self.wall());
+        let Some(effect) = plan.effect else {
+            if matches!(pass.observed.facts.run, Some(Ok(_))) {
+                self.operators[op].last_look = Some(self.wall());
+            }
+            return Ok(Some(plan.wake));
+        };
+        self.trace(|| format!("  operator {op}: {}", effect.name()));
+        pass.stage = Stage::Act(Box::new(effect));
+        Ok(None)
+    }
+
+    /// Does it.
+    fn perform(&mut self, pass: &mut Pass, effect: &Effect) -> Result<Receipt, Failure> {
+        let now = self.now;
+        match effect {
+            Effect::ReadAttributes { .. } => {
+                pass.read.name = Some(self.person);
+                return Ok(Receipt::Attributes(self.attributes()));
+            }
+            Effect::ReadCustomData => return Ok(Receipt::CustomData(Default::default())),
+            Effect::EmptyCaptureSecret => {
+                if let Some(secret) = self.secret.as_mut().filter(|secret| secret.opens) {
+                    secret.opens = false;
+                    self.secret_writes += 1;
+                }
+                return Ok(Receipt::CaptureSecretEmptied);
+            }
+            Effect::WriteCaptureSecret { run, holds, restore: _, keep } => {
+                return Ok(self.write_secret(run.as_str(), holds, *keep));
+            }
+            _ => {}
+        }
+        if self.provider.is_none() {
+            return Err(Failure::ProviderNotFound { namespace: "shop".into(), name: "onfido".into() });
+        }
+        let is_late = self.now - pass.began.0 >= 30 || (self.now + self.skew - pass.began.1) >= 30;
+        let network = &mut self.network;
+        let outcome = match effect {
+            effect if effect.is_unrepeatable() && is_late => Err(Failure::TooLate),
+            Effect::CreateApplicant { applicant, .. } => {
+                let answer = network.write::<Applicant>(now, "POST", "/applicants".into(), applicant);
+                answer.map(Receipt::ApplicantCreated).map_err(post_failure)
+            }
+            Effect::UpdateApplicant { id, applicant, .. } => {
+                let answer = network.write::<Applicant>(now, "PUT", format!("/applicants/{}", id.as_str()), applicant);
+                match answer {
+                    Ok(_) => Ok(Receipt::ApplicantUpdated(true)),
+                    Err(VendorError::NotFound | VendorError::Gone | VendorError::Invalid { .. }) => Ok(Receipt::ApplicantUpdated(false)),
+                    Err(error) => Err(post_failure(error)),
+                }
+            }
+            Effect::StartRun { run, .. } => {
+                let answer = network.write::<WorkflowRun>(now, "POST", "/workflow_runs".into(), run);
+                answer.map(|run| Receipt::RunStarted(Box::new(run))).map_err(post_failure)
+            }
+            Effect::CreateSdkToken { token } => {
+                let asked_at = t(now + self.skew);
+                match network.sdk_token(now, token) {
+                    Ok(token) => Ok(Receipt::SdkTokenCreated(FreshToken { token: SdkToken::new(token), asked_at })),
+                    Err(VendorError::NotFound | VendorError::Gone) => Err(Failure::AccountChanged),
+                    Err(error) => Err(get_failure(error)),
+                }
+            }
+            Effect::ReadRun { run, applicant } => match network.run(now, run) {
+                Ok(run) => {
+                    pass.read.heard = self.heard(&run);
+                    Ok(Receipt::RunRead(Box::new(run)))
+                }
+                Err(VendorError::Gone) => Err(Failure::RunPurged),
+                Err(VendorError::NotFound) => match applicant.as_ref().map(|id| network.applicant(now, id)) {
+                    None => Err(Failure::UnexpectedAnswer { what: "it does not know the run" }),
+                    Some(Ok(()) | Err(VendorError::Gone)) => Err(Failure::RunPurged),
+                    Some(Err(VendorError::NotFound)) => Err(Failure::AccountChanged),
+                    Some(Err(error)) => Err(get_failure(error)),
+                },
+                Err(error) => Err(get_failure(error)),
+            },
+            Effect::LookForRun { applicant, tag, of_any } => {
+                let known = match applicant.as_ref().map(|id| network.applicant(now, id)) {
+                    None | Some(Ok(())) => Ok(true),
+                    Some(Err(VendorError::NotFound | VendorError::Gone)) => Ok(false),
+                    Some(Err(error)) => Err(get_failure(error)),
+                };
+                known.and_then(|known| {
+                    if !known {
+                        return Ok(Receipt::Looked(Looked { applicant_known: false, runs: vec![] }));
+                    }
+                    let runs = network.find(now, applicant.as_ref().filter(|_| !of_any), tag).map_err(get_failure)?;
+                    pass.read.looked = Some(runs.iter().map(|run| run.id.as_str().to_owned()).collect());
+                    Ok(Receipt::Looked(Looked { applicant_known: true, runs }))
+                })
+            }
+            // These call nobody, and are done above.
+            Effect::ReadAttributes { .. } | Effect::ReadCustomData => Err(Failure::TooLate),
+            Effect::WriteCaptureSecret { .. } | Effect::EmptyCaptureSecret => Err(Failure::TooLate),
+        };
+        self.token_doubted |= matches!(outcome, Err(Failure::Unauthorized));
+        self.trace(|| format!("    {}", outcome.as_ref().map_or_else(|failure| format!("{failure:?}"), |_| "answered".into())));
+        outcome
+    }
+
+    /// As `controller/attributes.rs`; the digest is a stand-in that tells nothing.
+    fn attributes(&self) -> Attributes {
+        let given = |name: &str, value: &str, digest: String| Given { name: name.into(), value: Personal::new(value), digest };
+        match self.person {
+            Some(name) => Attributes {
+                key_id: "key".into(),
+                given: vec![
+                    given("birthdate", BORN, "d-born".into()),
+                    given("family_name", LAST_NAME, "d-last".into()),
+                    given("given_name", NAMES[name], format!("d-{name}")),
+                ],
+                unreadable: vec![],
+            },
+            None => {
+                let missing =
+                    Failure::SecretNotFound { namespace: "shop".into(), name: "person".into(), key: None, for_use: SecretUse::Attributes };
+                Attributes { key_id: "key".into(), given: vec![], unreadable: vec![missing] }
+            }
+        }
+    }
+
+    /// As `controller/capture.rs`.
+    fn write_secret(&mut self, run: &str, holds: &Holds, keep: bool) -> Receipt {
+        let name = String::from("user-1-capture");
+        if keep && self.secret.as_ref().is_some_and(|secret| secret.run == run && secret.opens && secret.mode == CaptureMode::SDK) {
+            return Receipt::CaptureSecretKept(name);
+        }
+        let (mode, value) = match holds {
+            Holds::SdkToken(token) => (CaptureMode::SDK, token.expose()),
+            Holds::Link(url) => (CaptureMode::Link, url.expose()),
+        };
+        let wanted = CaptureSecret { run: run.to_owned(), opens: true, mode, value: value.to_owned() };
+        if self.secret.as_ref() != Some(&wanted) {
+            self.secret = Some(wanted);
+            self.secret_writes += 1;
+        }
+        Receipt::CaptureSecretWritten(name)
+    }
+}
+
+/// As `controller/perform.rs`.
+fn post_failure(error: VendorError) -> Failure {
+    match error.effect() {
+        error::Effect::Ambiguous => Failure::Ambiguous,
+        error::Effect::None => get_failure(error),
+    }
+}
+
+/// As `controller/perform.rs`.
+fn get_failure(error: VendorError) -> Failure {
+    match error {
+        VendorError::Unauthorized { .. } | VendorError::Forbidden => Failure::Unauthorized,
+        VendorError::WrongRegion => Failure::WrongRegion,
+        VendorError::Invalid { fields } => Failure::RequestRefused { fields },
+        VendorError::NotFound | VendorError::Gone | VendorError::Conflict => Failure::RequestRefused { fields: vec![] },
+        VendorError::RateLimited { retry_after } => Failure::RateLimited { after: retry_after },
+        VendorError::Throttled { wait } => Failure::RateLimited { after: Some(wait) },
+        VendorError::Unreadable => Failure::UnexpectedAnswer { what: "it cannot be read" },
+        VendorError::Server { .. }
+        | VendorError::Unexpected { .. }
+        | VendorError::NotSent
+        | VendorError::TimedOut
+        | VendorError::Broken => Failure::Unreachable,
+    }
+}
