@@ -9,7 +9,7 @@ use onfido_operator::{
 use serde_json::json;
 
 use crate::support::{
-    control_plane::control_plane,
+    control_plane::{control_plane, namespace},
     operator::{Operator, Run, Scene, install},
 };
 
@@ -40,6 +40,26 @@ async fn more_verifications_than_the_rate_permits_all_get_their_turn() {
         reads <= 2 * names.len(),
         "{reads} reads of the persons' Secrets: who waits reads nothing again until it is permitted to go on"
     );
+}
+
+#[tokio::test]
+async fn a_crowd_in_one_namespace_keeps_nobody_of_another_waiting() {
+    let control_plane = control_plane().await;
+    install(control_plane).await;
+    let crowd = Scene::bare(control_plane, "crowd").await;
+    let lone = Scene { namespace: namespace(control_plane, "lone").await, ..Scene::bare(control_plane, "unused").await };
+    let run = Run { watch: vec![crowd.namespace.clone(), lone.namespace.clone()], ..Run::default() };
+    let _operator = Operator::start(control_plane, &run).await;
+    crowd.provider(json!({ "rateLimit": { "requestsPerMinute": 60 }, "allowedNamespaces": { "from": "All" } })).await;
+    crowd.until_provider("onfido", ConditionType::Ready, "True", "Succeeded").await;
+    // Eleven calls at once, for five of them; then one start in two and a half seconds.
+    let names: Vec<String> = (0..30).map(|n| format!("person-{n}")).collect();
+    join_all(names.iter().map(|name| crowd.verification(name, json!({})))).await;
+    crowd.until_asked_times(Operation::CreateWorkflowRun, 6).await;
+    lone.verification("lone", json!({ "providerRef": { "name": "onfido", "namespace": crowd.namespace } })).await;
+    lone.until_condition("lone", ConditionType::CaptureReady, "True", "AwaitingInput").await;
+    let started = crowd.ledger(Operation::CreateWorkflowRun).await.len();
+    assert!(started < 12, "the lone one was the {started}th of 31, and the 7th to ask");
 }
 
 #[tokio::test]
