@@ -73,7 +73,8 @@ async fn a_secret_that_was_deleted_comes_back_without_anybodys_help() {
     drop(patient);
     let name = named(&scene, "person").await;
     scene.secrets().delete(&name, &DeleteParams::default()).await.unwrap();
-    let _hasty = Operator::start(control_plane, &Run { time_scale: 0.001, ..run }).await;
+    // A day, after which it is looked at in any case, is seventeen seconds.
+    let _hasty = Operator::start(control_plane, &Run { time_scale: 0.0002, ..run }).await;
     let found = kube::runtime::wait::await_condition(scene.secrets(), &name, |secret: Option<&Secret>| secret.is_some());
     tokio::time::timeout(crate::support::operator::PATIENCE, found).await.expect("the Secret comes back").unwrap();
     scene.until_condition("person", ConditionType::CaptureReady, "True", "AwaitingInput").await;

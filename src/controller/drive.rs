@@ -115,8 +115,8 @@ pub(super) async fn verification(ctx: &Ctx, mut object: IdentityVerification, pr
         let Some(effect) = plan.effect else {
             // A look counts once what it showed is on record.
             ctx.memories.verification(&uid, |memory| {
-                if matches!(observed.facts.run, Some(Ok(_))) {
-                    memory.last_look = Some(Timestamp::now());
+                if let Some(Ok(run)) = &observed.facts.run {
+                    memory.looked(run, Timestamp::now());
                 }
                 memory.answered(start, observed.still_wanted());
             });

@@ -12,7 +12,7 @@ use kube::Resource;
 
 use crate::{
     api::{self, IdentityVerification, IdentityVerificationStatus, OnfidoProvider},
-    onfido::model::EndedRun,
+    onfido::model::{EndedRun, RunStatus, WorkflowRun, WorkflowRunId},
     plan::{self, Feed, Wanted, feed::is_news},
 };
 
@@ -33,7 +33,9 @@ pub(super) struct Memory<T>(Mutex<HashMap<String, T>>);
 #[derive(Clone, Default)]
 pub(super) struct OfVerification {
     operation: Option<(String, Instant)>,
-    pub(super) last_look: Option<Timestamp>,
+    last_look: Option<Timestamp>,
+    /// The run that was looked at last, and its word: what is on record of it may not have come back yet.
+    seen: Option<(WorkflowRunId, RunStatus)>,
     /// The calls it waits for, if others went first.
     pub(super) throttled: Option<Throttled>,
     /// The attempt that was submitted, and when that was first seen.
@@ -128,14 +130,26 @@ impl<T: Default> Memory<T> {
 }
 
 impl OfVerification {
-    /// Has a look made. What the feed asks for, no audit asks for less urgently.
+    /// Has a look made, unless one has shown already what the feed tells. What the feed asks for, no audit asks for less urgently.
     pub(super) fn want(&mut self, wanted: Wanted, told: Option<&EndedRun>) {
+        if told.is_some_and(|told| self.has_seen(told)) {
+            return;
+        }
         let wanted = match self.look_wanted {
             Some((Wanted::Feed, _)) => Wanted::Feed,
             _ => wanted,
         };
         self.look_wanted = Some((wanted, Instant::now()));
         self.told = told.cloned().or(self.told.take());
+    }
+
+    /// The run was looked at, and what that showed is on record.
+    pub(super) fn looked(&mut self, run: &WorkflowRun, now: Timestamp) {
+        (self.last_look, self.seen) = (Some(now), Some((run.id.clone(), run.status.clone())));
+    }
+
+    fn has_seen(&self, told: &EndedRun) -> bool {
+        self.seen.as_ref().is_some_and(|(run, status)| *run == told.id && *status == told.status)
     }
 
     /// A pass that began at `began` has ended, and this is still wanted. What was asked for since then is not answered by it.
@@ -148,7 +162,9 @@ impl OfVerification {
     /// Takes note of what is recorded, and of the attempt that is submitted now, and tells what the plan may know.
     pub(super) fn note(&mut self, status: &IdentityVerificationStatus, submitted: Option<i32>, now: Timestamp) -> plan::Memory {
         // What a delivery has brought meanwhile, the feed need not bring again.
-        if self.told.take_if(|told| !is_news(status, told)).is_some() {
+        let known = self.told.as_ref().is_some_and(|told| !is_news(status, told) || self.has_seen(told));
+        if known {
+            self.told = None;
             self.look_wanted = self.look_wanted.filter(|(wanted, _)| *wanted != Wanted::Feed);
         }
         let recorded = status.operation.as_ref().map(|operation| &operation.nonce);
@@ -231,5 +247,21 @@ mod tests {
         assert_eq!(memory.note(&status("approved"), None, Timestamp::now()).look_wanted, None);
         memory.want(Wanted::Audit, None);
         assert_eq!(memory.note(&status("approved"), None, Timestamp::now()).look_wanted, Some(Wanted::Audit));
+    }
+
+    #[test]
+    fn what_a_look_has_shown_is_no_news_before_its_record_has_come_back() {
+        let run = |status: &str| -> WorkflowRun {
+            serde_json::from_value(serde_json::json!({ "id": "run-1", "workflow_id": "w", "applicant_id": "a", "status": status })).unwrap()
+        };
+        let mut memory = OfVerification::default();
+        let mut wanted = |seen: &str, told: &str| {
+            memory.looked(&run(seen), Timestamp::now());
+            memory.want(Wanted::Feed, Some(&ended("run-1", told)));
+            memory.look_wanted.take().map(|(wanted, _)| wanted)
+        };
+        assert_eq!(wanted("approved", "approved"), None);
+        assert_eq!(wanted("approved", "declined"), Some(Wanted::Feed));
+        assert_eq!(wanted("processing", "approved"), Some(Wanted::Feed), "a look that does not show it yet");
     }
 }

@@ -21,8 +21,8 @@ pub enum Due {
     Audit,
 }
 
-/// Sweeps that were missed while the machine slept are not made up for, but for so many: all audits of the night would come at once.
-const MISSED: u32 = 10;
+/// Of sweeps that were missed while the machine slept only so many are made up for: otherwise all audits of the night would come at once.
+const MISSED: u32 = 60;
 
 /// From when the sweep at `now` goes on, after one at `last`.
 pub fn since(last: Timestamp, now: Timestamp, timing: &Timing) -> Timestamp {

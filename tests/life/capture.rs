@@ -112,14 +112,17 @@ async fn a_fresh_token_that_has_expired_is_renewed_only_when_somebody_asks() {
     let scene = Scene::bare(control_plane, "expired").await;
     // Its 85 minutes are five seconds here.
     let run = Run { watch: vec![scene.namespace.clone()], time_scale: 0.001, ..Run::default() };
-    let _hasty = Operator::start(control_plane, &run).await;
+    let hasty = Operator::start(control_plane, &run).await;
+    scene.deliver_to(&hasty).await;
     scene.provider(json!({})).await;
-    scene.awaiting("person", json!({})).await;
+    let run = scene.awaiting("person", json!({})).await;
     renewed(&scene, 1).await;
     let expired = scene.until_condition("person", ConditionType::CaptureReady, "False", "TokenExpired").await;
     assert!(expired.status.unwrap().capture.unwrap().expires_at.unwrap().0 <= jiff::Timestamp::now());
-    let reads = scene.reads().await;
-    scene.until_asked_times(Operation::GetWorkflowRun, reads + 3).await;
+    for _ in 0..3 {
+        scene.ring(&run).await;
+        scene.until_rest("person").await; // looked at, and not renewed
+    }
     assert_eq!(scene.ledger(Operation::CreateSdkToken).await.len(), 1);
     assert_eq!(renewed(&scene, 2).await.generation, 2);
     assert_eq!(scene.ledger(Operation::CreateSdkToken).await.len(), 2);
