@@ -42,8 +42,6 @@ pub struct Records {
     pub clock_was_set: bool,
     /// The deliveries that were stored.
     pub rung: BTreeSet<usize>,
-    /// Runs that were reported, as extra or as started and not recorded.
-    pub extra: BTreeSet<String>,
     pub orphans: usize,
     /// Runs that a read has shown to be approved, with the first name that was compared.
     approved: BTreeMap<String, usize>,
@@ -67,12 +65,6 @@ pub struct Heard {
     run: String,
     approved: bool,
     ours: bool,
-}
-
-impl Records {
-    pub fn restored(&mut self, _since: i64) {
-        self.restored += 1;
-    }
 }
 
 fn verified(status: &IdentityVerificationStatus) -> Option<&Condition> {
@@ -245,7 +237,7 @@ impl World {
 
     /// A run goes on record: the oldest of those that were seen, and the others are reported.
     fn recorded_run(
-        &mut self,
+        &self,
         pass: &Pass,
         before: &IdentityVerificationStatus,
         after: &IdentityVerificationStatus,
@@ -259,7 +251,6 @@ impl World {
         let reported: Vec<_> = reported.map(|notice| notice.message.clone()).collect();
         for other in pass.read.looked.iter().flatten().filter(|other| *other != run) {
             hold(reported.iter().any(|message| message.contains(other.as_str())), || "a second run was seen and not reported".into())?;
-            self.records.extra.insert(other.clone());
         }
         Ok(())
     }
