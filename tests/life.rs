@@ -10,3 +10,4 @@ mod nudge;
 mod purge;
 mod reasons;
 mod restore;
+mod retention;

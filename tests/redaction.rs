@@ -2,7 +2,7 @@
 //! Event, metric or status, and not on the operator's command line or in its environment.
 
 mod debug;
-mod needles;
+pub mod needles;
 
 use std::time::Duration;
 

@@ -79,6 +79,9 @@ words! {
         Verified,
         /// Verification: a human must act and nothing heals by itself.
         Stalled,
+        /// Verification: what was known of the person was removed, and the vendor was asked to erase it; the decision stays. Only where
+        /// spec.retention asks for it.
+        Redacted,
     }
 }
 
@@ -129,6 +132,8 @@ words! {
         Revoked,
         /// Given up by `cancelled`.
         Cancelled,
+        /// What was known of the person was removed.
+        Redacted,
         // The provider and its Secrets.
         /// The referenced OnfidoProvider does not exist.
         ProviderNotFound,

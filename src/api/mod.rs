@@ -14,6 +14,7 @@ mod mapping;
 mod nudge;
 mod provider;
 mod reference;
+mod retention;
 mod schema;
 mod status;
 mod verification;
@@ -27,6 +28,7 @@ pub use mapping::*;
 pub use nudge::*;
 pub use provider::*;
 pub use reference::*;
+pub use retention::*;
 pub use status::*;
 pub use verification::*;
 

@@ -34,6 +34,7 @@ pub struct IdentityVerificationStatus {
     /// Accepted: spec, provider and attributes are good. Submitted: the run exists at the vendor. CaptureReady: SDK token or link is in its
     /// Secret and not expired, and the vendor waits for the person. Completed: the vendor reported a final outcome. Verified: the verdict. Ready: the
     /// request is in place; a slow or declined person is not unhealthy. Stalled: a human must act.
+    /// Redacted: what was known of the person was removed; only where spec.retention asks for it.
     #[serde(default)]
     #[schemars(length(max = 16))]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
@@ -90,6 +91,10 @@ pub struct IdentityVerificationStatus {
     /// When the final outcome was reached: as the vendor says, but no later than the operator saw it. Or when the verification was given up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completed_at: Option<Time>,
+    /// When what was known of the person was removed from this object, as spec.retention.redactAfter asks for, after the vendor was asked to
+    /// erase it there; see erasure. None again once a further attempt begins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redacted_at: Option<Time>,
     /// Until when Verified stays True by itself; then it becomes False, reason Expired. Only while Verified is True, and where the provider
     /// had a validity when the attempt started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -306,7 +311,7 @@ pub struct Basis {
     /// Where in the run's output the document comparison is.
     #[schemars(length(max = 256))]
     pub data_comparison_path: String,
-    /// Which key the digests were made with.
+    /// Which key the digests were made with; redacted, if they were removed.
     #[serde(rename = "keyID")]
     #[schemars(length(max = 64))]
     pub key_id: String,

@@ -4,7 +4,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Capture, CustomData, CustomDataFrom, IdentityVerificationStatus, ProviderRef, SecretKeyRef, SecretRef, inputs};
+use super::{Capture, CustomData, CustomDataFrom, IdentityVerificationStatus, ProviderRef, Retention, SecretKeyRef, SecretRef, inputs};
 
 /// Who is to be verified, by which provider, and what is known of the person.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -140,6 +140,11 @@ pub struct IdentityVerificationSpec {
     #[serde(default)]
     #[x_kube(validation = Rule::new("self || !oldSelf").message("cancelled stays true: create another IdentityVerification"))]
     pub cancelled: bool,
+
+    /// How long what is known of the person is kept after the final outcome. Default: for good, as far as this operator goes. May be changed
+    /// at any time: what is due by then is done at once, and what was done stays done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention: Option<Retention>,
 
     /// Stops every call to the vendor for this verification until set back to false. Default: false. The vendor cannot pause a run: the
     /// person can go on meanwhile.

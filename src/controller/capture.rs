@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::{ByteString, api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::OwnerReference};
 use kube::{
     Api, Resource,
-    api::{ObjectMeta, Patch, PatchParams, PostParams},
+    api::{DeleteParams, ObjectMeta, Patch, PatchParams, PostParams, Preconditions},
 };
 
 use crate::{
@@ -102,6 +102,23 @@ pub(super) async fn empty(ctx: &Ctx, object: &IdentityVerification) -> Result<Re
     });
     match api.patch(&name, &PatchParams::default(), &Patch::Merge(patch)).await {
         Ok(_) => Ok(Ok(())),
+        Err(error) => refused(name, error).map(|refused| refused.map(drop)),
+    }
+}
+
+/// Makes sure that the Secret is not there, if it is ours.
+pub(super) async fn remove(ctx: &Ctx, object: &IdentityVerification) -> Result<Result<(), Failure>, Trouble> {
+    let api: Api<Secret> = Api::namespaced(ctx.client.clone(), object.metadata.namespace.as_deref().unwrap_or_default());
+    let name = name(object);
+    let found = match api.get_opt(&name).await {
+        Ok(found) => found,
+        Err(error) => return refused(name, error).map(|refused| refused.map(drop)),
+    };
+    let Some(found) = found.filter(|found| is_ours(object, found)) else { return Ok(Ok(())) };
+    let preconditions = Preconditions { uid: found.metadata.uid, resource_version: found.metadata.resource_version };
+    match api.delete(&name, &DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() }).await {
+        Ok(_) => Ok(Ok(())),
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(Ok(())),
         Err(error) => refused(name, error).map(|refused| refused.map(drop)),
     }
 }

@@ -3,6 +3,10 @@
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use kube::{
+    Api, ResourceExt,
+    api::{DeleteParams, Preconditions},
+};
 
 use crate::{
     api::{IdentityVerification, OnfidoProvider},
@@ -27,6 +31,7 @@ pub(super) fn calls(effect: &Effect) -> usize {
         Effect::StartRun { .. } | Effect::CreateSdkToken { .. } | Effect::ReadRun { .. } => 1,
         Effect::ReadAttributes { .. } | Effect::ReadCustomData => 0,
         Effect::WriteCaptureSecret { .. } | Effect::EmptyCaptureSecret => 0,
+        Effect::RemoveCaptureSecret | Effect::DeleteObject => 0,
     }
 }
 
@@ -68,6 +73,8 @@ pub(super) async fn effect(
         Effect::ReadAttributes { names } => return Ok(attributes::read(ctx, object, names).await?.map(Receipt::Attributes)),
         Effect::ReadCustomData => return Ok(custom_data::read(ctx, object).await?.map(Receipt::CustomData)),
         Effect::EmptyCaptureSecret => return Ok(capture::empty(ctx, object).await?.map(|()| Receipt::CaptureSecretEmptied)),
+        Effect::RemoveCaptureSecret => return Ok(capture::remove(ctx, object).await?.map(|()| Receipt::CaptureSecretRemoved)),
+        Effect::DeleteObject => return delete(ctx, object).await.map(|()| Ok(Receipt::ObjectDeleted)),
         Effect::WriteCaptureSecret { run, holds, restore, keep } => {
             let write = || capture::write(ctx, object, run, holds, *restore, *keep);
             // A run that is on record can wait for its Secret; one that is not is recorded soon, with or without.
@@ -140,6 +147,19 @@ async fn call(ctx: &Ctx, vendor: &Vendor, effect: &Effect, permits: &mut Vec<Per
         // These call nobody, and are performed above.
         Effect::ReadAttributes { .. } | Effect::ReadCustomData => Err(Failure::TooLate),
         Effect::WriteCaptureSecret { .. } | Effect::EmptyCaptureSecret => Err(Failure::TooLate),
+        Effect::RemoveCaptureSecret | Effect::DeleteObject => Err(Failure::TooLate),
+    }
+}
+
+/// Deletes the object, if nobody wrote it since it was observed: an edit may have made its time another one.
+async fn delete(ctx: &Ctx, object: &IdentityVerification) -> Result<(), Trouble> {
+    let api: Api<IdentityVerification> = Api::namespaced(ctx.client.clone(), object.metadata.namespace.as_deref().unwrap_or_default());
+    let preconditions = Preconditions { uid: object.metadata.uid.clone(), resource_version: object.metadata.resource_version.clone() };
+    let only_this = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
+    match api.delete(&object.name_any(), &only_this).await {
+        Ok(_) => Ok(()),
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+        Err(source) => Err(Trouble::Kube { doing: "delete the verification", source }),
     }
 }
 

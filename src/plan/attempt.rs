@@ -145,8 +145,8 @@ fn anew(o: &Observed) -> IdentityVerificationStatus {
         phase: _,
         attempt: _,
         mut conditions,
-        applicant_id,
-        former_applicant_ids,
+        mut applicant_id,
+        mut former_applicant_ids,
         workflow_run_id: _,
         workflow_version_id: _,
         vendor_status: _,
@@ -159,6 +159,7 @@ fn anew(o: &Observed) -> IdentityVerificationStatus {
         started_at: _,
         submitted_at: _,
         completed_at: _,
+        redacted_at: _,
         verified_until,
         next_check_at: _,
         operation: _,
@@ -170,7 +171,12 @@ fn anew(o: &Observed) -> IdentityVerificationStatus {
         notification,
         answered_notifications,
     } = o.status.clone();
-    conditions.retain(|condition| !condition.is_true(Type::Stalled)); // it spoke of the attempt before
+    // They spoke of the attempt before.
+    conditions.retain(|condition| !condition.is_true(Type::Stalled) && condition.type_ != Type::Redacted.as_str());
+    // Who is erased serves no run any more; that it was is in `erasure`.
+    let erased = |id: &String| erasure.as_ref().is_some_and(|erasure| erasure.applicant_ids.contains(id));
+    applicant_id = applicant_id.filter(|id| !erased(id));
+    former_applicant_ids.retain(|id| !erased(id));
     if let Some(oldest) = forgettable(&attempts).filter(|_| attempts.len() >= HISTORY) {
         attempts.remove(oldest);
     }

@@ -47,14 +47,3 @@ fn given_up(o: &Observed, now: Timestamp, message: &str) -> VerificationPlan {
     conditions::say(&mut plan.status, o.generation, now, None, Some((ConditionStatus::False, Reason::Cancelled, message.into())));
     plan
 }
-
-/// It was given up: every edit is acknowledged, and every delivery answered without a look.
-pub(super) fn cancelled(o: &Observed, now: Timestamp) -> VerificationPlan {
-    let mut plan = nothing(o);
-    answered(o, &mut plan.status);
-    if o.status.observed_generation != Some(o.generation) {
-        submission_noted(o, now, &mut plan.status);
-        conditions::say(&mut plan.status, o.generation, now, None, None);
-    }
-    plan
-}

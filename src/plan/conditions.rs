@@ -140,6 +140,9 @@ fn record(status: &mut IdentityVerificationStatus, generation: i64, now: Timesta
     for (type_, says) in says {
         set(&mut status.conditions, type_, says, generation, now);
     }
+    if let Some(says) = recorded(status, Type::Redacted) {
+        set(&mut status.conditions, Type::Redacted, says, generation, now); // no edit changes it
+    }
     status.observed_generation = Some(generation);
 }
 

@@ -69,6 +69,10 @@ pub enum Effect {
     },
     /// Take the token out of the Secret, if the Secret is there and ours.
     EmptyCaptureSecret,
+    /// Delete the Secret, if it is there and ours.
+    RemoveCaptureSecret,
+    /// Delete the object, if nobody wrote it since.
+    DeleteObject,
     /// Read the run: the only source of truth.
     ReadRun {
         /// The run.
@@ -90,6 +94,8 @@ impl Effect {
             Self::StartRun { .. } => "StartRun",
             Self::WriteCaptureSecret { .. } => "WriteCaptureSecret",
             Self::EmptyCaptureSecret => "EmptyCaptureSecret",
+            Self::RemoveCaptureSecret => "RemoveCaptureSecret",
+            Self::DeleteObject => "DeleteObject",
             Self::CreateSdkToken { .. } => "CreateSdkToken",
             Self::ReadRun { .. } => "ReadRun",
         }
@@ -102,6 +108,7 @@ impl Effect {
             Self::LookForRun { .. } | Self::CreateSdkToken { .. } => true,
             Self::ReadRun { .. } | Self::ReadAttributes { .. } | Self::ReadCustomData => false,
             Self::WriteCaptureSecret { .. } | Self::EmptyCaptureSecret => false,
+            Self::RemoveCaptureSecret | Self::DeleteObject => false,
         }
     }
 
@@ -143,6 +150,10 @@ pub enum Receipt {
     SdkTokenCreated(FreshToken),
     /// Of [`Effect::EmptyCaptureSecret`].
     CaptureSecretEmptied,
+    /// Of [`Effect::RemoveCaptureSecret`].
+    CaptureSecretRemoved,
+    /// Of [`Effect::DeleteObject`].
+    ObjectDeleted,
     /// Of [`Effect::ReadRun`].
     RunRead(Box<WorkflowRun>),
 }

@@ -46,11 +46,13 @@ fn nothing_learned(facts: &Facts) -> bool {
         capture_kept: _,
         fresh_token,
         emptied,
+        removed,
+        deleted,
         run,
         older_run,
     } = facts;
     let called = applicant.is_some() || updated.is_some() || started.is_some();
-    let handed = capture.is_some() || fresh_token.is_some() || emptied.is_some();
+    let handed = capture.is_some() || fresh_token.is_some() || emptied.is_some() || removed.is_some() || *deleted;
     !called && !handed && custom_data.is_none() && attributes.is_none() && looked.is_empty() && run.is_none() && older_run.is_none()
 }
 

@@ -16,6 +16,7 @@ mod observed;
 mod open;
 pub mod provider;
 mod recovery;
+pub mod redaction;
 mod request;
 mod schedule;
 mod settled;

@@ -100,6 +100,10 @@ pub struct Facts {
     pub capture: Option<Result<String, Failure>>,
     /// Whether the token was taken out of the Secret, or why not.
     pub emptied: Option<Result<(), Failure>>,
+    /// Whether the Secret was deleted, or why not.
+    pub removed: Option<Result<(), Failure>>,
+    /// Whether the object was deleted.
+    pub deleted: bool,
     /// Whether the token that was in the Secret stays there.
     pub capture_kept: bool,
     /// The SDK token that was asked for, or why there is none.
@@ -180,6 +184,8 @@ impl Observed {
             (_, Ok(Receipt::CaptureSecretWritten(name))) => facts.capture = Some(Ok(name)),
             (_, Ok(Receipt::CaptureSecretKept(name))) => (facts.capture, facts.capture_kept) = (Some(Ok(name)), true),
             (_, Ok(Receipt::CaptureSecretEmptied)) => facts.emptied = Some(Ok(())),
+            (_, Ok(Receipt::CaptureSecretRemoved)) => facts.removed = Some(Ok(())),
+            (_, Ok(Receipt::ObjectDeleted)) => facts.deleted = true,
             (_, Ok(Receipt::SdkTokenCreated(token))) => facts.fresh_token = Some(Ok(token)),
             (_, Ok(Receipt::RunRead(run))) => *run_read = Some(Ok(run)),
             (Effect::ReadAttributes { .. }, Err(failure)) => facts.attributes = Some(Err(failure)),
@@ -190,6 +196,8 @@ impl Observed {
             (Effect::StartRun { .. }, Err(failure)) => facts.started = Some(Err(failure)),
             (Effect::WriteCaptureSecret { .. }, Err(failure)) => facts.capture = Some(Err(failure)),
             (Effect::EmptyCaptureSecret, Err(failure)) => facts.emptied = Some(Err(failure)),
+            (Effect::RemoveCaptureSecret, Err(failure)) => facts.removed = Some(Err(failure)),
+            (Effect::DeleteObject, Err(_)) => {} // what the API server refuses of it is trouble, and the pass is made again
             (Effect::CreateSdkToken { .. }, Err(failure)) => facts.fresh_token = Some(Err(failure)),
             (Effect::ReadRun { .. }, Err(failure)) => *run_read = Some(Err(failure)),
         }

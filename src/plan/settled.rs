@@ -8,14 +8,17 @@ use crate::{
 };
 
 use super::{
-    Attributes, Effect, Failure, Notice, NoticeKind, Observed, Plan, VerificationPlan, Wake, conditions, expiry,
+    Attributes, Effect, Failure, Notice, NoticeKind, Observed, Plan, VerificationPlan, Wake, conditions, expiry, redaction,
     schedule::after,
-    turn::{answered, halted, names_of, noted, nothing, perform, read_run, submission_noted, wake_after},
+    turn::{answered, halted, names_of, noted, nothing, perform, read_run, submission_noted, unjudged, wake_after},
     verdict,
 };
 
 /// The outcome is recorded. It changes only for the worse: a value that changed since, or an approval the vendor took back.
 pub(super) fn settled(o: &Observed, now: Timestamp) -> VerificationPlan {
+    if redaction::is_bare(&o.status) {
+        return unjudged(o, now);
+    }
     let acknowledged = o.status.observed_generation == Some(o.generation);
     let rung = (o.status.unanswered().is_some() || o.is_asked()) && !halted(o); // while suspended the bell waits, an edit does not
     if acknowledged && !rung {

@@ -14,6 +14,7 @@ mod open;
 mod provider;
 mod purge;
 mod recovery;
+mod redaction;
 mod schedule;
 mod settled;
 mod simulation;
@@ -300,6 +301,8 @@ fn effect_of(plan: &VerificationPlan) -> &'static str {
         Some(Effect::WriteCaptureSecret { restore: true, keep: false, .. }) => "WriteCaptureSecret again",
         Some(Effect::WriteCaptureSecret { restore: true, keep: true, .. }) => "WriteCaptureSecret if lost",
         Some(Effect::EmptyCaptureSecret) => "EmptyCaptureSecret",
+        Some(Effect::RemoveCaptureSecret) => "RemoveCaptureSecret",
+        Some(Effect::DeleteObject) => "DeleteObject",
         Some(Effect::CreateSdkToken { .. }) => "CreateSdkToken",
         Some(Effect::ReadRun { .. }) => "ReadRun",
     }

@@ -129,6 +129,17 @@ pub(super) fn answered(o: &Observed, status: &mut IdentityVerificationStatus) {
     }
 }
 
+/// Of what was given up or redacted nothing is judged again: every edit is acknowledged, and every delivery answered without a look.
+pub(super) fn unjudged(o: &Observed, now: Timestamp) -> VerificationPlan {
+    let mut plan = nothing(o);
+    answered(o, &mut plan.status);
+    if o.status.observed_generation != Some(o.generation) {
+        submission_noted(o, now, &mut plan.status);
+        conditions::say(&mut plan.status, o.generation, now, None, None);
+    }
+    plan
+}
+
 pub(super) fn submission_noted(o: &Observed, now: Timestamp, status: &mut IdentityVerificationStatus) {
     if o.spec.submitted_attempt >= o.attempt() && status.submitted_at.is_none() {
         status.submitted_at = o.memory.submission_seen.map(|seen| Time(seen.min(now)));

@@ -1,14 +1,14 @@
 //! The transition table of a verification: which row applies, decided from recorded facts alone, so that a crash anywhere is only a
 //! shorter pass. The rows are in `start` and `applicant` (no run yet), `recovery` (a call in doubt), `open` (the vendor works), `settled`,
-//! `attempt` (another one is asked for), `standing` (the verdict before it), `expiry` and `cancel`.
+//! `attempt` (another one is asked for), `standing` (the verdict before it), `expiry`, `cancel` and `redaction`.
 
 use jiff::Timestamp;
 
 use crate::api::Phase;
 
 use super::{
-    Observed, Plan, VerificationPlan, Wake, applicant, attempt, cancel, expiry, open, recovery, settled, standing, start,
-    turn::{halted, nothing, suspended, tried},
+    Observed, Plan, VerificationPlan, Wake, applicant, attempt, cancel, expiry, open, recovery, redaction, settled, standing, start,
+    turn::{halted, nothing, suspended, tried, unjudged},
 };
 
 /// What to do next.
@@ -18,6 +18,7 @@ pub fn plan(o: &Observed, now: Timestamp) -> VerificationPlan {
         None => decide(o, now),
     };
     attempt::unanswered(o, &mut plan.status);
+    let plan = redaction::at_last(o, now, plan);
     // A nonce that is on record names another intent, and no unrepeatable call is made under it.
     match (&plan.effect, &o.status.operation) {
         (Some(effect), Some(recorded)) if effect.is_unrepeatable() && recorded.nonce == o.nonce => {
@@ -35,7 +36,7 @@ fn decide(o: &Observed, now: Timestamp) -> VerificationPlan {
 fn under_way(o: &Observed, now: Timestamp) -> VerificationPlan {
     let status = &o.status;
     if status.phase == Phase::Cancelled {
-        return cancel::cancelled(o, now);
+        return unjudged(o, now);
     }
     if attempt::is_asked_for(o) {
         return attempt::next(o, now);

@@ -95,6 +95,34 @@ async fn who_is_given_up_stays_given_up() {
 }
 
 #[tokio::test]
+async fn what_is_kept_is_kept_for_a_time() {
+    let place = Place::new("crd").await;
+    let kept = |retention: Value| json!({ "retention": retention });
+    const REDACT: &[&str] = &["spec.retention", "retention.redactAfter must be longer than nothing"];
+    const DELETE: &[&str] = &["spec.retention", "retention.deleteAfter must be longer than nothing"];
+    const ORDER: &[&str] = &["spec.retention", "retention.redactAfter must be shorter than deleteAfter"];
+    const NONE: &[&str] = &["spec.retention", "retention needs redactAfter or deleteAfter"];
+    let rows = vec![
+        (kept(json!({ "redactAfter": "720h" })), OK),
+        (kept(json!({ "deleteAfter": "2160h" })), OK),
+        (kept(json!({ "redactAfter": "720h", "deleteAfter": "2160h" })), OK),
+        (kept(json!({ "redactAfter": "59m59s", "deleteAfter": "1h" })), OK),
+        (kept(json!({})), NONE),
+        (kept(json!({ "redactAfter": "0s" })), REDACT),
+        (kept(json!({ "redactAfter": "0s", "deleteAfter": "1h" })), REDACT),
+        (kept(json!({ "deleteAfter": "0h0m" })), DELETE),
+        (kept(json!({ "redactAfter": "60m", "deleteAfter": "1h" })), ORDER),
+        (kept(json!({ "redactAfter": "2h", "deleteAfter": "1h" })), ORDER),
+        (kept(json!({ "redactAfter": "30d" })), &["spec.retention.redactAfter", "should match"]),
+        (kept(json!({ "deleteAfter": "-1h" })), &["spec.retention.deleteAfter", "should match"]),
+        (kept(json!({ "deleteAfter": 3600 })), &["spec.retention.deleteAfter", "string"]),
+    ];
+    try_creations(&place, VERIFICATIONS, rows).await;
+    let rows = vec![(kept(json!({ "redactAfter": "2h" })), OK), (kept(json!({ "deleteAfter": "1h" })), ORDER), (kept(json!(null)), OK)];
+    try_changes(&place, VERIFICATIONS, kept(json!({ "redactAfter": "1h" })), rows).await;
+}
+
+#[tokio::test]
 async fn an_attribute_has_one_value() {
     let place = Place::new("crd").await;
     const ONE: &[&str] = &["spec.attributes[0]", "an attribute has exactly one of value and valueFrom"];

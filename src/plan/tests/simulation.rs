@@ -172,6 +172,8 @@ impl World {
             Effect::CreateSdkToken { .. } => Ok(Receipt::SdkTokenCreated(fresh_token(self.now))),
             Effect::WriteCaptureSecret { .. } => Ok(Receipt::CaptureSecretWritten("capture".into())),
             Effect::EmptyCaptureSecret => Ok(Receipt::CaptureSecretEmptied),
+            Effect::RemoveCaptureSecret => Ok(Receipt::CaptureSecretRemoved),
+            Effect::DeleteObject => Ok(Receipt::ObjectDeleted),
             Effect::LookForRun { tag, .. } => {
                 let runs = self.vendor.iter().filter(|run| run.tags.contains(tag)).map(|run| self.as_it_is(run)).collect();
                 Ok(Receipt::Looked(Looked { applicant_known: true, runs }))
