@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
-use prometheus_client::metrics::{counter::Counter, family::Family};
+use prometheus_client::metrics::{counter::Counter, family::Family, gauge::Gauge};
 use prometheus_client::registry::Registry;
 
 use crate::onfido::error::VendorError;
@@ -20,6 +20,7 @@ pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; cha
 pub enum VendorOperation {
     CreateApplicant,
     UpdateApplicant,
+    DeleteApplicant,
     GetApplicant,
     StartRun,
     GetRun,
@@ -38,6 +39,7 @@ pub enum VendorOutcome {
     Gone,
     Conflict,
     Invalid,
+    RunInProgress,
     WrongRegion,
     RateLimited,
     Throttled,
@@ -59,6 +61,7 @@ impl<T> From<&Result<T, VendorError>> for VendorOutcome {
             Err(VendorError::Gone) => Self::Gone,
             Err(VendorError::Conflict) => Self::Conflict,
             Err(VendorError::Invalid { .. }) => Self::Invalid,
+            Err(VendorError::RunInProgress) => Self::RunInProgress,
             Err(VendorError::WrongRegion) => Self::WrongRegion,
             Err(VendorError::RateLimited { .. }) => Self::RateLimited,
             Err(VendorError::Throttled { .. }) => Self::Throttled,
@@ -91,6 +94,9 @@ pub struct Metrics {
     vendor_calls: Family<CallLabels, Counter>,
     possible_orphan_applicants: Counter,
     extra_runs: Counter,
+    erasures_done: Counter,
+    erasures_owed: Gauge,
+    erasures_lost: Counter,
     reconcile_panics: Counter,
     reconciles: Counter,
 }
@@ -104,6 +110,9 @@ impl Default for Metrics {
             vendor_calls: Family::default(),
             possible_orphan_applicants: Counter::default(),
             extra_runs: Counter::default(),
+            erasures_done: Counter::default(),
+            erasures_owed: Gauge::default(),
+            erasures_lost: Counter::default(),
             reconcile_panics: Counter::default(),
             reconciles: Counter::default(),
         };
@@ -115,6 +124,17 @@ impl Default for Metrics {
             metrics.possible_orphan_applicants.clone(),
         );
         registry.register("extra_runs", "Runs found at the vendor beside the adopted one", metrics.extra_runs.clone());
+        registry.register(
+            "erasures_done",
+            "Applicants whose erasure the vendor has scheduled, or that it did not have any more",
+            metrics.erasures_done.clone(),
+        );
+        registry.register("erasures_owed", "Applicants known to be in the erasure ledger", metrics.erasures_owed.clone());
+        registry.register(
+            "erasures_lost",
+            "Applicants that were neither erased nor written into the erasure ledger",
+            metrics.erasures_lost.clone(),
+        );
         registry.register("reconcile_panics", "Passes over an object that panicked", metrics.reconcile_panics.clone());
         registry.register("reconciles", "Passes over an object", metrics.reconciles.clone());
         Self { registry: Arc::new(registry), ..metrics }
@@ -147,6 +167,21 @@ impl Metrics {
         self.extra_runs.inc_by(count);
     }
 
+    /// The vendor has scheduled the erasure of an applicant, or does not have it any more.
+    pub fn erasure_done(&self) {
+        self.erasures_done.inc();
+    }
+
+    /// So many are known to be owed.
+    pub fn erasures_owed(&self, count: usize) {
+        self.erasures_owed.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// So many will never be asked for by the operator.
+    pub fn erasures_lost(&self, count: usize) {
+        self.erasures_lost.inc_by(u64::try_from(count).unwrap_or(u64::MAX));
+    }
+
     /// A pass panicked.
     pub fn reconcile_panic(&self) {
         self.reconcile_panics.inc();
@@ -177,6 +212,9 @@ mod tests {
         metrics.vendor_call(VendorOperation::StartRun, VendorOutcome::from(&Err::<(), _>(VendorError::TimedOut)));
         metrics.possible_orphan_applicant();
         metrics.extra_runs(2);
+        metrics.erasure_done();
+        metrics.erasures_owed(3);
+        metrics.erasures_lost(1);
         metrics.reconcile_panic();
         metrics.reconcile();
         let text = metrics.render().unwrap();
@@ -185,6 +223,9 @@ mod tests {
             "onfido_operator_vendor_calls_total{operation=\"StartRun\",outcome=\"TimedOut\"} 1",
             "onfido_operator_possible_orphan_applicants_total 1",
             "onfido_operator_extra_runs_total 2",
+            "onfido_operator_erasures_done_total 1",
+            "onfido_operator_erasures_owed 3",
+            "onfido_operator_erasures_lost_total 1",
             "onfido_operator_reconcile_panics_total 1",
             "onfido_operator_reconciles_total 1",
         ] {

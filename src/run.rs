@@ -57,6 +57,7 @@ pub async fn run(options: Options) -> Result<(), String> {
         watch_namespaces: options.watch_namespaces.clone(),
         webhook_public_url: options.webhook_public_url.clone(),
         endpoints: options.endpoints.clone(),
+        ledger_entries: options.ledger_entries,
         timing: Timing::default().scaled(options.time_scale),
         metrics: metrics.clone(),
         right_gone: Arc::default(),

@@ -207,6 +207,13 @@ words! {
         TokenExpired,
         /// The link has expired, or would have before the run is started.
         LinkExpired,
+        // The end of the object.
+        /// The object is being deleted, and what becomes of a request to the vendor is waited for.
+        Erasing,
+        /// A run of the applicant is under way, and the vendor erases none such.
+        RunInProgress,
+        /// The operator's erasure ledger cannot be written.
+        LedgerRefused,
     }
 }
 

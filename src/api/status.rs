@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ApplicantField, CaptureKind, ComparisonField, Condition, Consent, Duration, Environment, PastAttempt, Requirement, SecretRef,
+    ApplicantField, CaptureKind, ComparisonField, Condition, Consent, Duration, Environment, Erasure, PastAttempt, Requirement, SecretRef,
     StandingVerdict,
 };
 
@@ -120,6 +120,9 @@ pub struct IdentityVerificationStatus {
     #[schemars(length(max = 16))]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["number"]))]
     pub attempts: Vec<PastAttempt>,
+    /// What was erased at the vendor, as far as this object has asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub erasure: Option<Erasure>,
     /// The last value of the annotation onfido-operator.dev/reconcile-now that was answered by a look at the vendor, or, before a run exists, by
     /// another try.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -4,7 +4,10 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Capture, CustomData, CustomDataFrom, IdentityVerificationStatus, ProviderRef, Retention, SecretKeyRef, SecretRef, inputs};
+use super::{
+    Capture, CustomData, CustomDataFrom, DeletionPolicy, IdentityVerificationStatus, ProviderRef, Retention, SecretKeyRef, SecretRef,
+    inputs,
+};
 
 /// Who is to be verified, by which provider, and what is known of the person.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -140,6 +143,14 @@ pub struct IdentityVerificationSpec {
     #[serde(default)]
     #[x_kube(validation = Rule::new("self || !oldSelf").message("cancelled stays true: create another IdentityVerification"))]
     pub cancelled: bool,
+
+    /// What becomes of the person at the vendor when this object is deleted. Retain: nothing. DeleteApplicant: the operator asks the vendor
+    /// to erase every applicant of this object, with documents, runs and results; the vendor schedules that and carries it out after the
+    /// delay of the account. The object stays until the vendor has answered, ten minutes at most: what could not be asked for by then is
+    /// owed by the operator, which keeps the applicants' ids in a ledger of its own and asks until it is done. Default: Retain. May be
+    /// changed at any time before the deletion, and afterwards to Retain, to let go.
+    #[serde(default)]
+    pub deletion_policy: DeletionPolicy,
 
     /// How long what is known of the person is kept after the final outcome. Default: for good, as far as this operator goes. May be changed
     /// at any time: what is due by then is done at once, and what was done stays done.

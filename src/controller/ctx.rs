@@ -6,10 +6,10 @@ use std::{
 };
 
 use kube::{
-    Client,
+    Client, Resource,
     runtime::{
         events::{Recorder, Reporter},
-        reflector::Store,
+        reflector::{ObjectRef, Store},
     },
 };
 use rand::RngExt;
@@ -20,11 +20,11 @@ use crate::{
     api::{IdentityVerification, OnfidoProvider, Region},
     metrics::Metrics,
     onfido::client::Endpoint,
-    plan::Timing,
+    plan::{Timing, debts::Known},
     secrets::{SecretTiming, Secrets},
 };
 
-use super::{Stored, Trouble, digest::Digests, memory::Memories, vendor::Vendors};
+use super::{Stored, Trouble, digest::Digests, ledger::Ledger, memory::Memories, vendor::Vendors};
 
 /// How the operator runs.
 #[derive(Clone, Debug)]
@@ -37,6 +37,8 @@ pub struct Settings {
     pub webhook_public_url: String,
     /// Other hosts than the vendor's own, by region.
     pub endpoints: Vec<(Region, Endpoint)>,
+    /// How many entries one ConfigMap of the erasure ledger takes.
+    pub ledger_entries: usize,
     /// How long to wait for what.
     pub timing: Timing,
     /// What is counted.
@@ -52,6 +54,7 @@ pub struct Ctx {
     pub(super) secrets: Arc<Secrets>,
     pub(super) vendors: Vendors,
     pub(super) digests: Digests,
+    pub(super) ledger: Ledger,
     pub(super) memories: Memories,
     pub(super) providers: Store<Stored<OnfidoProvider>>,
     pub(super) verifications: Store<Stored<IdentityVerification>>,
@@ -78,6 +81,7 @@ impl Ctx {
         Ok(Self {
             vendors: Vendors::new(&settings, secrets.clone())?,
             digests: Digests::new(client.clone(), &settings.namespace),
+            ledger: Ledger::new(client.clone(), &settings.namespace, settings.ledger_entries, settings.metrics.clone()),
             recorder: Recorder::new(client.clone(), reporter),
             memories: Memories::default(),
             passes: TaskTracker::new(),
@@ -98,6 +102,15 @@ impl Ctx {
 
     pub(super) fn timing(&self) -> &Timing {
         &self.settings.timing
+    }
+
+    /// Something was added to a provider's ledger: it looks at it again.
+    pub(super) fn owes(&self, namespace: &str, name: &str) {
+        let found = self.providers.get(&ObjectRef::new(name).within(namespace));
+        if let Some(uid) = found.as_deref().and_then(|provider| provider.meta().uid.as_deref()) {
+            self.memories.provider(uid, |memory| memory.debts = Known::Nothing);
+            self.nudge_providers();
+        }
     }
 
     /// Lets every provider look at its credentials again.

@@ -13,7 +13,7 @@ use crate::{
 };
 
 use super::{
-    Ctx, Trouble, notice, observe,
+    Ctx, Trouble, finalizer, notice, observe,
     perform::{self, Began},
     persist::{self, Persisted},
     watch,
@@ -42,7 +42,9 @@ pub(super) struct Throttled {
 pub(super) async fn verification(ctx: &Ctx, mut object: IdentityVerification, provider: Option<OnfidoProvider>) -> Result<End, Trouble> {
     let uid = object.metadata.uid.clone().unwrap_or_default();
     let mut permits: Vec<Permit> = vec![];
-    if let Some(before) = ctx.memories.verification(&uid, |memory| memory.throttled.take())
+    // An object that is being deleted does not wait for what it would have done before.
+    let waited = ctx.memories.verification(&uid, |memory| memory.throttled.take());
+    if let Some(before) = waited.filter(|_| object.metadata.deletion_timestamp.is_none())
         && let Some(throttled) = reserve(ctx, provider.as_ref(), before.class, before.calls, &mut permits).await?
     {
         return Ok(End::Throttled(throttled));
@@ -105,6 +107,7 @@ pub(super) async fn verification(ctx: &Ctx, mut object: IdentityVerification, pr
         pause::at("before", next).await;
         let outcome = perform::effect(ctx, &object, provider.as_ref(), &effect, &mut permits, began).await?;
         pause::at("after", next).await;
+        finalizer::take_over(&mut object, &outcome);
         observed.absorb(&effect, outcome);
         observed.nonce = observe::nonce();
     }

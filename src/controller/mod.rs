@@ -6,6 +6,8 @@ mod ctx;
 mod custom_data;
 mod digest;
 mod drive;
+mod finalizer;
+mod ledger;
 mod memory;
 mod notice;
 mod observe;
@@ -19,6 +21,7 @@ mod watch;
 
 pub use ctx::{Ctx, Settings};
 pub use digest::DIGEST_SECRET;
+pub use ledger::ENTRIES as LEDGER_ENTRIES;
 pub use trouble::Trouble;
 
 use std::{convert::Infallible, sync::Arc};

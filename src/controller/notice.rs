@@ -19,6 +19,7 @@ pub(super) async fn publish(ctx: &Ctx, object: &IdentityVerification, notices: &
             NoticeKind::PossibleOrphanApplicant => ctx.settings.metrics.possible_orphan_applicant(),
             NoticeKind::ExtraRun => ctx.settings.metrics.extra_runs(1),
             NoticeKind::Refused | NoticeKind::Stalled | NoticeKind::Revoked => {}
+            NoticeKind::ErasureOwed | NoticeKind::ErasureLost => {} // counted where it is done
         }
         let event = Event {
             type_: EventType::Warning,

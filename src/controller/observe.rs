@@ -16,7 +16,7 @@ use crate::{
     plan::{Facts, Observed, Provider},
 };
 
-use super::{Ctx, Trouble};
+use super::{Ctx, Trouble, finalizer};
 
 /// The provider a verification refers to, as watched.
 pub(super) fn provider_of(ctx: &Ctx, object: &IdentityVerification) -> Option<OnfidoProvider> {
@@ -41,18 +41,20 @@ pub(super) async fn verification(
     let attempt = status.attempt.unwrap_or(object.spec.attempt);
     let submitted = object.spec.submitted_attempt >= attempt && status.submitted_at.is_none();
     let begun = status.workflow_run_id.is_some() && object.spec.attempt <= attempt;
+    let starts = !begun && object.metadata.deletion_timestamp.is_none();
     Ok(Observed {
         namespace: object.metadata.namespace.clone().unwrap_or_default(),
         generation: object.metadata.generation.unwrap_or_default(),
         created_at: object.metadata.creation_timestamp.as_ref().map_or(now, |created| created.0),
         asked: api::asked(object.metadata.annotations.as_ref()).map(str::to_owned),
-        deleting: object.metadata.deletion_timestamp.is_some(),
+        deleting: object.metadata.deletion_timestamp.as_ref().map(|since| since.0),
+        finalizer: finalizer::is_on(object),
         spec: object.spec.clone(),
         provider: match provider {
             None => Provider::Missing,
             Some(provider) => Provider::Found {
                 spec: Box::new(provider.spec.clone()),
-                allowed: begun || allowed(ctx, object, provider).await?,
+                allowed: !starts || allowed(ctx, object, provider).await?,
                 ready: ready(provider),
                 environment: provider.status.as_ref().and_then(|status| status.environment).unwrap_or(Environment::Unknown),
             },

@@ -19,7 +19,7 @@ use crate::{
     plan::{Effect, Failure, FreshToken, Looked, Receipt},
 };
 
-use super::{Ctx, Trouble, attributes, capture, custom_data, vendor::Vendor};
+use super::{Ctx, Trouble, attributes, capture, custom_data, finalizer, ledger, vendor::Vendor};
 
 type Outcome = Result<Receipt, Failure>;
 
@@ -32,6 +32,8 @@ pub(super) fn calls(effect: &Effect) -> usize {
         Effect::ReadAttributes { .. } | Effect::ReadCustomData => 0,
         Effect::WriteCaptureSecret { .. } | Effect::EmptyCaptureSecret => 0,
         Effect::RemoveCaptureSecret | Effect::DeleteObject => 0,
+        Effect::HoldDeletion | Effect::ReleaseDeletion { .. } | Effect::OweErasure { .. } => 0,
+        Effect::EraseApplicant { .. } => 0, // its turn must not come later than its deadline: it asks for itself
     }
 }
 
@@ -88,12 +90,20 @@ pub(super) async fn effect(
                 }
             };
         }
+        Effect::HoldDeletion => return finalizer::hold(ctx, object).await.map(|version| Ok(Receipt::DeletionHeld(version))),
+        Effect::ReleaseDeletion { lost } => {
+            return finalizer::release(ctx, object, lost).await.map(|()| Ok(Receipt::DeletionReleased));
+        }
+        Effect::OweErasure { applicants, orphan, environment, why } => {
+            return Ok(ledger::owe(ctx, object, applicants, orphan.as_ref(), *environment, *why).await.map(|()| Receipt::ErasureOwed));
+        }
         Effect::LookForRun { .. }
         | Effect::CreateApplicant { .. }
         | Effect::UpdateApplicant { .. }
         | Effect::StartRun { .. }
         | Effect::CreateSdkToken { .. }
-        | Effect::ReadRun { .. } => {}
+        | Effect::ReadRun { .. }
+        | Effect::EraseApplicant { .. } => {}
     }
     let Some(provider) = provider else {
         let reference = &object.spec.provider_ref;
@@ -144,10 +154,15 @@ async fn call(ctx: &Ctx, vendor: &Vendor, effect: &Effect, permits: &mut Vec<Per
         }
         Effect::ReadRun { run, applicant } => read_run(ctx, vendor, run, applicant.as_ref(), permit()?).await,
         Effect::LookForRun { applicant, tag, of_any } => look(ctx, vendor, applicant.as_ref(), tag, *of_any, permit).await,
+        Effect::EraseApplicant { id, environment } => match environment {
+            Some(there) if there.differs(vendor.environment) => Err(Failure::AccountChanged),
+            _ => erase(ctx, vendor, id).await.map(|()| Receipt::ApplicantErased(id.clone())),
+        },
         // These call nobody, and are performed above.
         Effect::ReadAttributes { .. } | Effect::ReadCustomData => Err(Failure::TooLate),
         Effect::WriteCaptureSecret { .. } | Effect::EmptyCaptureSecret => Err(Failure::TooLate),
         Effect::RemoveCaptureSecret | Effect::DeleteObject => Err(Failure::TooLate),
+        Effect::HoldDeletion | Effect::ReleaseDeletion { .. } | Effect::OweErasure { .. } => Err(Failure::TooLate),
     }
 }
 
@@ -160,6 +175,20 @@ async fn delete(ctx: &Ctx, object: &IdentityVerification) -> Result<(), Trouble>
         Ok(_) => Ok(()),
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
         Err(source) => Err(Trouble::Kube { doing: "delete the verification", source }),
+    }
+}
+
+/// Asks the vendor to erase an applicant; one that is not there any more is erased.
+pub(super) async fn erase(ctx: &Ctx, vendor: &Vendor, id: &ApplicantId) -> Result<(), Failure> {
+    let permit = vendor.client.try_acquire(Class::Poll).map_err(|wait| Failure::RateLimited { after: Some(wait) })?;
+    let answer = vendor.client.delete_applicant(permit, id).await;
+    match counted(ctx, Operation::DeleteApplicant, answer) {
+        Ok(()) | Err(VendorError::NotFound | VendorError::Gone) => {
+            ctx.settings.metrics.erasure_done();
+            tracing::info!(applicant = id.as_str(), "the vendor has scheduled the applicant's erasure, or does not have it any more");
+            Ok(())
+        }
+        Err(error) => Err(get_failure(error)),
     }
 }
 
@@ -254,6 +283,7 @@ fn get_failure(error: VendorError) -> Failure {
     match error {
         VendorError::Unauthorized { .. } | VendorError::Forbidden => Failure::Unauthorized,
         VendorError::WrongRegion => Failure::WrongRegion,
+        VendorError::RunInProgress => Failure::RunInProgress,
         VendorError::Invalid { fields } => Failure::RequestRefused { fields },
         VendorError::NotFound | VendorError::Gone | VendorError::Conflict => Failure::RequestRefused { fields: vec![] },
         VendorError::RateLimited { retry_after } => Failure::RateLimited { after: retry_after },

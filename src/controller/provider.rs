@@ -11,18 +11,20 @@ use crate::{
     onfido::{error::VendorError, limiter::Class, secret::WebhookToken},
     plan::{
         Failure, Wake,
+        debts::{self, Debt},
         provider::{Effect, Facts, Observed, plan},
     },
 };
 
 use super::{
-    Ctx, Stored, Trouble,
+    Ctx, Stored, Trouble, ledger,
     observe::jitter,
+    perform,
     persist::{self, Persisted},
     vendor::{Vendor, secret_failure, token_failure},
 };
 
-const TURNS: usize = 4;
+const TURNS: usize = 8;
 
 /// Makes a pass.
 pub(super) async fn reconcile(object: Arc<Stored<OnfidoProvider>>, ctx: Arc<Ctx>) -> Result<Action, Trouble> {
@@ -72,6 +74,7 @@ async fn drive(ctx: &Ctx, object: OnfidoProvider) -> Result<Wake, Trouble> {
         status: object.status.clone().unwrap_or_default(),
         webhook_url: format!("{}{}", ctx.settings.webhook_public_url, crate::webhook::path(&namespace, &name)),
         last_probe: None,
+        debts: ctx.memories.provider(&uid, |memory| memory.debts.clone()),
         jitter: jitter(&uid),
         facts: Facts::default(),
         timing: ctx.timing().clone(),
@@ -91,7 +94,16 @@ async fn drive(ctx: &Ctx, object: OnfidoProvider) -> Result<Wake, Trouble> {
         }
         observed.status = plan.status;
         match (plan.effect, &vendor) {
-            (None, _) => return Ok(plan.wake),
+            (None, _) => {
+                let known = debts::known(&observed, Timestamp::now());
+                // What was added during the pass is not known.
+                ctx.memories.provider(&uid, |memory| {
+                    if observed.facts.debts.is_some() && memory.debts == observed.debts {
+                        memory.debts = known;
+                    }
+                });
+                return Ok(plan.wake);
+            }
             (Some(Effect::ReadSecrets), _) => {
                 let found = ctx.vendors.of(&object).await?;
                 observed.facts.credentials = Some(found.as_ref().map(|vendor| vendor.environment).map_err(Clone::clone));
@@ -102,7 +114,13 @@ async fn drive(ctx: &Ctx, object: OnfidoProvider) -> Result<Wake, Trouble> {
                 });
             }
             (Some(Effect::Probe), Some(vendor)) => observed.facts.probe = Some(probe(ctx, &object, &uid, vendor).await),
-            (Some(Effect::Probe), None) => return Ok(Wake::Backoff),
+            (Some(Effect::ReadLedger), _) => observed.facts.debts = Some(read_ledger(ctx, &object).await),
+            (Some(Effect::EraseDebts(debts)), Some(vendor)) => observed.facts.asked_for = Some(erase(ctx, &object, vendor, debts).await),
+            (Some(Effect::StrikeOut(settled)), _) => {
+                ctx.ledger.strike_out(&ledger::of(&object), &settled).await?;
+                observed.facts.struck_out = true;
+            }
+            (Some(Effect::Probe | Effect::EraseDebts(_)), None) => return Ok(Wake::Backoff),
         }
     }
     Ok(Wake::Backoff)
@@ -121,6 +139,29 @@ async fn webhook_tokens(ctx: &Ctx, object: &OnfidoProvider, namespace: &str) -> 
         }
     }
     Ok(Ok(()))
+}
+
+/// What it owes. Trouble with that is no reason not to say how its credentials are.
+async fn read_ledger(ctx: &Ctx, object: &OnfidoProvider) -> Result<Vec<Debt>, ()> {
+    let provider = ledger::of(object);
+    ctx.ledger.read(&provider).await.map_err(|trouble| tracing::warn!(provider, %trouble, "what is owed is not known"))
+}
+
+/// Asks the vendor to erase what is owed, one after the other, until it does not answer.
+async fn erase(ctx: &Ctx, object: &OnfidoProvider, vendor: &Vendor, debts: Vec<Debt>) -> Vec<(Debt, Result<(), Failure>)> {
+    let mut answers = vec![];
+    for debt in debts {
+        let answer = perform::erase(ctx, vendor, &debt.id).await;
+        let goes_on = matches!(answer, Ok(()) | Err(Failure::RunInProgress));
+        if matches!(answer, Err(Failure::Unauthorized)) {
+            ctx.vendors.doubt(object);
+        }
+        answers.push((debt, answer));
+        if !goes_on {
+            break;
+        }
+    }
+    answers
 }
 
 async fn probe(ctx: &Ctx, object: &OnfidoProvider, uid: &str, vendor: &Vendor) -> Result<(), Failure> {

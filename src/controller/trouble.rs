@@ -25,6 +25,12 @@ pub enum Trouble {
     /// The object was stored malformed.
     #[error("the object cannot be read by this version")]
     Malformed,
+    /// Every ConfigMap of a provider's erasure ledger is full.
+    #[error("the erasure ledger is full")]
+    LedgerFull,
+    /// Somebody else wrote the object meanwhile.
+    #[error("the object was changed meanwhile")]
+    Stale,
     /// A pass panicked.
     #[error("the pass panicked")]
     Panicked,

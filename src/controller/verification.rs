@@ -17,6 +17,7 @@ use crate::{
 use super::{
     Ctx, Stored, Trouble,
     drive::{self, End},
+    finalizer,
     memory::Occasion,
     observe,
 };
@@ -25,8 +26,8 @@ use super::{
 pub(super) async fn reconcile(object: Arc<Stored<IdentityVerification>>, ctx: Arc<Ctx>) -> Result<Action, Trouble> {
     let object = object.0.as_ref().map_err(|_| Trouble::Malformed)?.clone();
     let uid = object.metadata.uid.clone().unwrap_or_default();
-    if object.metadata.deletion_timestamp.is_some() {
-        return Ok(Action::await_change());
+    if object.metadata.deletion_timestamp.is_some() && !finalizer::is_on(&object) {
+        return Ok(Action::await_change()); // it is not us who hold it up
     }
     let provider = observe::provider_of(&ctx, &object);
     let occasion = Occasion::of(&object, provider.as_ref().and_then(|provider| provider.metadata.resource_version.clone()));

@@ -73,7 +73,7 @@ pub struct Timeouts {
     pub connect: Duration,
     /// A GET.
     pub get: Duration,
-    /// A POST or PUT.
+    /// A POST, PUT or DELETE.
     pub post: Duration,
 }
 
@@ -169,6 +169,13 @@ impl Client {
     /// `PUT /applicants/{id}`, with everything that is known of the applicant. Not repeatable either: it can take effect after a later one.
     pub async fn update_applicant(&self, _: Permit, id: &ApplicantId, applicant: &NewApplicant) -> Result<Applicant, VendorError> {
         self.put(&["applicants", id.as_str()], applicant).await
+    }
+
+    /// `DELETE /applicants/{id}`: schedules its erasure, with everything that hangs on it. Repeatable.
+    pub async fn delete_applicant(&self, _: Permit, id: &ApplicantId) -> Result<(), VendorError> {
+        let request = self.transport.posts.request(Method::DELETE, self.endpoint.join(&["applicants", id.as_str()]));
+        // There is nothing to read: the status says it all.
+        self.answered(request.timeout(self.transport.timeouts.post)).await.map(drop)
     }
 
     /// `GET /applicants/{id}`
@@ -288,11 +295,16 @@ impl Client {
     }
 
     async fn send<T: DeserializeOwned>(&self, request: reqwest::RequestBuilder, limit: usize) -> Result<T, VendorError> {
+        let body = read(self.answered(request).await?, limit).await?;
+        serde_json::from_slice(&body).map_err(|_| VendorError::Unreadable)
+    }
+
+    /// The answer to a call that succeeded, before its body is read.
+    async fn answered(&self, request: reqwest::RequestBuilder) -> Result<Response, VendorError> {
         let request = request.header(AUTHORIZATION, self.authorization.clone());
         let response = request.send().await.map_err(|error| VendorError::transport(&error))?;
         if response.status().is_success() {
-            let body = read(response, limit).await?;
-            return serde_json::from_slice(&body).map_err(|_| VendorError::Unreadable);
+            return Ok(response);
         }
         let status = response.status().as_u16();
         let wait = response.headers().get(RETRY_AFTER).and_then(|v| v.to_str().ok());

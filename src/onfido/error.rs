@@ -55,6 +55,9 @@ pub enum VendorError {
         /// The names of the fields it complains of, never their values; often none.
         fields: Vec<String>,
     },
+    /// The applicant cannot be erased while one of its runs is in progress.
+    #[error("a run is in progress")]
+    RunInProgress,
     /// The account lives in another region.
     #[error("the account belongs to another region")]
     WrongRegion,
@@ -142,6 +145,7 @@ impl VendorError {
             | Self::NotFound
             | Self::Conflict
             | Self::Invalid { fields: _ }
+            | Self::RunInProgress
             | Self::WrongRegion
             | Self::RateLimited { retry_after: _ }
             | Self::Throttled { wait: _ }
@@ -159,6 +163,7 @@ impl VendorError {
         match status {
             // Not beside 410 or 5xx: those stay ambiguous, whatever the type says.
             400 | 401 | 403 | 404 | 409 | 422 if kind == "incorrect_base_url" => Self::WrongRegion,
+            400 | 409 | 422 if kind == "deletion_incomplete_checks" => Self::RunInProgress,
             400 | 413 | 415 | 422 => Self::Invalid { fields: field_names(&body) },
             401 => Self::Unauthorized {
                 error_type: match kind {

@@ -89,6 +89,11 @@ pub(super) fn suspended(status: &IdentityVerificationStatus) -> bool {
     status.conditions.iter().any(|c| c.reason == Reason::Suspended.as_str())
 }
 
+/// Says what stands in the way of a deletion; everything else is as it was.
+pub(super) fn deleting(status: &mut IdentityVerificationStatus, generation: i64, now: Timestamp, reason: Reason, message: String) {
+    set(&mut status.conditions, Type::Ready, (Status::False, reason, message), generation, now);
+}
+
 /// Lets CaptureReady say what the facts do not; as ever its transition time moves only if what was recorded `before` had another status.
 pub(super) fn say_of_capture(
     status: &mut IdentityVerificationStatus,
@@ -153,7 +158,7 @@ fn blame(all: &mut All, status: &IdentityVerificationStatus, failure: &Failure) 
     let started = status.workflow_run_id.is_some();
     let says = (Status::False, rule.reason, failure.message());
     let condition = match rule.condition {
-        Type::Submitted | Type::Accepted if started => Type::Completed,
+        Type::Submitted | Type::Accepted | Type::Ready if started => Type::Completed,
         other => other,
     };
     if condition == Type::Completed && status.phase.is_final() {

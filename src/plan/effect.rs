@@ -2,9 +2,12 @@
 
 use jiff::Timestamp;
 
-use crate::onfido::{
-    model::{Applicant, ApplicantId, CustomData, NewApplicant, NewSdkToken, NewWorkflowRun, WorkflowRun, WorkflowRunId},
-    secret::{LinkUrl, SdkToken},
+use crate::{
+    api::{Environment, Reason},
+    onfido::{
+        model::{Applicant, ApplicantId, CustomData, NewApplicant, NewSdkToken, NewWorkflowRun, WorkflowRun, WorkflowRunId},
+        secret::{LinkUrl, SdkToken},
+    },
 };
 
 use super::Attributes;
@@ -80,6 +83,31 @@ pub enum Effect {
         /// Its applicant, which the account must know.
         applicant: Option<ApplicantId>,
     },
+    /// Put our finalizer on the object, if nobody wrote it since.
+    HoldDeletion,
+    /// Take our finalizer off the object.
+    ReleaseDeletion {
+        /// What the vendor could not be asked to erase, and the ledger does not hold either: nobody will ask any more.
+        lost: Vec<ApplicantId>,
+    },
+    /// Ask the vendor to erase the applicant. Repeatable: one that is gone is erased.
+    EraseApplicant {
+        /// The applicant.
+        id: ApplicantId,
+        /// Where it is; an account of another environment does not have it, which says nothing.
+        environment: Option<Environment>,
+    },
+    /// Write into the ledger what is still to be erased. Repeatable: each is there once.
+    OweErasure {
+        /// The applicants.
+        applicants: Vec<ApplicantId>,
+        /// One that may exist.
+        orphan: Option<Orphan>,
+        /// Where they are.
+        environment: Option<Environment>,
+        /// Why it could not be done.
+        why: Reason,
+    },
 }
 
 impl Effect {
@@ -98,6 +126,10 @@ impl Effect {
             Self::DeleteObject => "DeleteObject",
             Self::CreateSdkToken { .. } => "CreateSdkToken",
             Self::ReadRun { .. } => "ReadRun",
+            Self::HoldDeletion => "HoldDeletion",
+            Self::ReleaseDeletion { .. } => "ReleaseDeletion",
+            Self::EraseApplicant { .. } => "EraseApplicant",
+            Self::OweErasure { .. } => "OweErasure",
         }
     }
 
@@ -109,6 +141,7 @@ impl Effect {
             Self::ReadRun { .. } | Self::ReadAttributes { .. } | Self::ReadCustomData => false,
             Self::WriteCaptureSecret { .. } | Self::EmptyCaptureSecret => false,
             Self::RemoveCaptureSecret | Self::DeleteObject => false,
+            Self::HoldDeletion | Self::ReleaseDeletion { .. } | Self::EraseApplicant { .. } | Self::OweErasure { .. } => false,
         }
     }
 
@@ -116,6 +149,17 @@ impl Effect {
     pub fn is_unrepeatable(&self) -> bool {
         matches!(self, Self::CreateApplicant { .. } | Self::UpdateApplicant { .. } | Self::StartRun { .. })
     }
+}
+
+/// An applicant that may exist at the vendor though nothing refers to it: its creation was not answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Orphan {
+    /// The tag its run would have had.
+    pub tag: String,
+    /// Created no earlier than this.
+    pub from: Timestamp,
+    /// And no later than this.
+    pub until: Timestamp,
 }
 
 /// What the person captures with.
@@ -156,6 +200,14 @@ pub enum Receipt {
     ObjectDeleted,
     /// Of [`Effect::ReadRun`].
     RunRead(Box<WorkflowRun>),
+    /// Of [`Effect::HoldDeletion`]: the object's resourceVersion since.
+    DeletionHeld(String),
+    /// Of [`Effect::ReleaseDeletion`].
+    DeletionReleased,
+    /// Of [`Effect::EraseApplicant`]: the vendor has scheduled it, or does not have the applicant any more.
+    ApplicantErased(ApplicantId),
+    /// Of [`Effect::OweErasure`].
+    ErasureOwed,
 }
 
 /// An SDK token that was asked for.

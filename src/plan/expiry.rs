@@ -16,7 +16,7 @@ use super::{
 /// `suspend` nor a vendor that is gone keeps a verdict alive.
 pub(super) fn expired(o: &Observed, now: Timestamp) -> Option<VerificationPlan> {
     let until = o.status.verified_until.as_ref()?;
-    if until.0 > now || o.deleting || !nothing_learned(&o.facts) {
+    if until.0 > now || o.deleting.is_some() || !nothing_learned(&o.facts) {
         return None;
     }
     let mut plan = nothing(o);
@@ -50,10 +50,16 @@ fn nothing_learned(facts: &Facts) -> bool {
         deleted,
         run,
         older_run,
+        erased,
+        owed,
+        orphan_owed: _, // of an object that is being deleted, like the ledger's trouble
+        ledger: _,
     } = facts;
     let called = applicant.is_some() || updated.is_some() || started.is_some();
-    let handed = capture.is_some() || fresh_token.is_some() || emptied.is_some() || removed.is_some() || *deleted;
-    !called && !handed && custom_data.is_none() && attributes.is_none() && looked.is_empty() && run.is_none() && older_run.is_none()
+    let handed = capture.is_some() || fresh_token.is_some() || emptied.is_some();
+    let ended = erased.is_some() || !owed.is_empty() || removed.is_some() || *deleted;
+    let read = custom_data.is_some() || attributes.is_some() || !looked.is_empty() || run.is_some() || older_run.is_some();
+    !called && !handed && !ended && !read
 }
 
 /// Bounds a verdict: notes until when it holds. On an outcome that is judged `again` one that has expired stays so, whatever the clock says.

@@ -42,6 +42,8 @@ pub enum Failure {
     UnexpectedAnswer { what: &'static str },
     SecretConflict { name: String },
     SecretRefused { name: String },
+    RunInProgress,
+    LedgerRefused,
 }
 
 /// What a failure means to the object.
@@ -248,6 +250,16 @@ impl Failure {
                 true,
                 "delete or rename that Secret: the operator never takes over one that is not its own",
             ),
+            Self::RunInProgress => {
+                rule(C::Ready, R::RunInProgress, Retry::Rarely, false, "nothing: it is in the erasure ledger, and asked for again")
+            }
+            Self::LedgerRefused => rule(
+                C::Ready,
+                R::LedgerRefused,
+                Retry::Backoff,
+                false,
+                "grant the operator get, create and patch on configmaps in its own namespace, or change the quota or policy that refuses them",
+            ),
         }
     }
 
@@ -296,6 +308,8 @@ impl Failure {
             Self::UnexpectedAnswer { what } => format!("the vendor's answer cannot be used: {what}"),
             Self::SecretRefused { name } => format!("the API server does not let the operator write Secret {name}"),
             Self::SecretConflict { name } => format!("Secret {name} exists and is not owned by this object"),
+            Self::RunInProgress => "the vendor erases no applicant with a run in progress".into(),
+            Self::LedgerRefused => "the operator's erasure ledger cannot be written".into(),
         }
     }
 
@@ -338,6 +352,8 @@ impl Failure {
             Self::UnexpectedAnswer { what: "the run belongs to another applicant" },
             Self::SecretConflict { name: name.clone() },
             Self::SecretRefused { name },
+            Self::RunInProgress,
+            Self::LedgerRefused,
         ]
     }
 }

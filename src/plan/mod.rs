@@ -8,7 +8,10 @@ mod attempt;
 mod cancel;
 mod capture;
 mod conditions;
+pub mod debts;
+mod deletion;
 mod effect;
+mod erasure;
 mod expiry;
 mod failure;
 mod inputs;
@@ -30,7 +33,7 @@ pub mod verification;
 #[cfg(test)]
 mod tests;
 
-pub use effect::{Effect, FreshToken, Holds, Looked, Receipt};
+pub use effect::{Effect, FreshToken, Holds, Looked, Orphan, Receipt};
 pub use failure::{Failure, Retry, Rule, troubleshooting};
 pub use observed::{Attributes, Facts, Given, Memory, Observed, Provider};
 pub use timing::Timing;
@@ -112,6 +115,10 @@ pub enum NoticeKind {
     PossibleOrphanApplicant,
     /// More than one run exists for one attempt.
     ExtraRun,
+    /// What could not be erased at the vendor is in the ledger.
+    ErasureOwed,
+    /// What could not be erased at the vendor is not in the ledger either.
+    ErasureLost,
 }
 
 impl NoticeKind {
@@ -123,6 +130,8 @@ impl NoticeKind {
             Self::Revoked => "Revoked",
             Self::PossibleOrphanApplicant => "PossibleOrphanApplicant",
             Self::ExtraRun => "ExtraRun",
+            Self::ErasureOwed => "ErasureOwed",
+            Self::ErasureLost => "ErasureLost",
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::{
     api::{Environment, IdentityVerificationSpec, IdentityVerificationStatus, OnfidoProviderSpec},
     key::Key,
     onfido::{
-        model::{Applicant, CustomData, WorkflowRun},
+        model::{Applicant, ApplicantId, CustomData, WorkflowRun},
         secret::Personal,
     },
 };
@@ -24,8 +24,10 @@ pub struct Observed {
     pub generation: i64,
     /// When the object was created.
     pub created_at: Timestamp,
-    /// Whether the object is being deleted.
-    pub deleting: bool,
+    /// Since when the object is being deleted.
+    pub deleting: Option<Timestamp>,
+    /// Whether our finalizer holds its deletion up.
+    pub finalizer: bool,
     /// The token by which a person asks for a look now.
     pub asked: Option<String>,
     /// What is asked for.
@@ -112,6 +114,14 @@ pub struct Facts {
     pub run: Option<Result<Box<WorkflowRun>, Failure>>,
     /// The run of the verdict that stands while a newer attempt is under way, as it is now.
     pub older_run: Option<Result<Box<WorkflowRun>, Failure>>,
+    /// The applicant whose erasure was asked for last, and whether the vendor will do it.
+    pub erased: Option<(ApplicantId, Result<(), Failure>)>,
+    /// The applicants whose erasure is in the ledger.
+    pub owed: Vec<ApplicantId>,
+    /// Whether the ledger tells of an applicant of whom nobody knows whether it exists.
+    pub orphan_owed: bool,
+    /// Why the ledger could not be written.
+    pub ledger: Option<Failure>,
 }
 
 impl Facts {
@@ -188,6 +198,14 @@ impl Observed {
             (_, Ok(Receipt::ObjectDeleted)) => facts.deleted = true,
             (_, Ok(Receipt::SdkTokenCreated(token))) => facts.fresh_token = Some(Ok(token)),
             (_, Ok(Receipt::RunRead(run))) => *run_read = Some(Ok(run)),
+            (_, Ok(Receipt::DeletionHeld(_))) => self.finalizer = true,
+            (_, Ok(Receipt::DeletionReleased)) => self.finalizer = false,
+            (_, Ok(Receipt::ApplicantErased(id))) => facts.erased = Some((id, Ok(()))),
+            (Effect::OweErasure { applicants, orphan, .. }, Ok(Receipt::ErasureOwed)) => {
+                facts.owed.extend(applicants.iter().cloned());
+                facts.orphan_owed |= orphan.is_some();
+            }
+            (_, Ok(Receipt::ErasureOwed)) => {}
             (Effect::ReadAttributes { .. }, Err(failure)) => facts.attributes = Some(Err(failure)),
             (Effect::ReadCustomData, Err(failure)) => facts.custom_data = Some(Err(failure)),
             (Effect::LookForRun { tag, .. }, Err(failure)) => drop(facts.looked.insert(tag.clone(), Err(failure))),
@@ -200,6 +218,10 @@ impl Observed {
             (Effect::DeleteObject, Err(_)) => {} // what the API server refuses of it is trouble, and the pass is made again
             (Effect::CreateSdkToken { .. }, Err(failure)) => facts.fresh_token = Some(Err(failure)),
             (Effect::ReadRun { .. }, Err(failure)) => *run_read = Some(Err(failure)),
+            (Effect::EraseApplicant { id, .. }, Err(failure)) => facts.erased = Some((id.clone(), Err(failure))),
+            (Effect::OweErasure { .. }, Err(failure)) => facts.ledger = Some(failure),
+            // What the API server refuses of these is trouble, and the pass is made again.
+            (Effect::HoldDeletion | Effect::ReleaseDeletion { .. }, Err(_)) => {}
         }
     }
 }

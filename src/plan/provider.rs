@@ -10,6 +10,7 @@ use crate::api::{
 use super::{
     Failure, Fence, Plan, Retry, Timing, Wake,
     conditions::{Says, set},
+    debts::{self, Debt, Known},
     schedule::{after, past},
 };
 
@@ -28,6 +29,8 @@ pub struct Observed {
     pub webhook_url: String,
     /// When this process last had an answer to a probe made with the token as it is now.
     pub last_probe: Option<Timestamp>,
+    /// What this process knows of the ledger of what is to be erased.
+    pub debts: Known,
     /// From 0 to 1, the same for this object every time.
     pub jitter: f64,
     /// What was learned in this pass.
@@ -45,6 +48,12 @@ pub struct Facts {
     pub webhook: Option<Result<(), Failure>>,
     /// Whether the vendor took the token.
     pub probe: Option<Result<(), Failure>>,
+    /// What is owed, by the applicants' ids, or that it cannot be read.
+    pub debts: Option<Result<Vec<Debt>, ()>>,
+    /// What the vendor said to each that it was asked to erase, in order.
+    pub asked_for: Option<Vec<(Debt, Result<(), Failure>)>>,
+    /// Whether what is erased was struck out of the ledger.
+    pub struck_out: bool,
 }
 
 impl Observed {
@@ -55,12 +64,18 @@ impl Observed {
 }
 
 /// One thing to do for a provider.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
     /// Read the Secrets it refers to.
     ReadSecrets,
     /// Ask the vendor whether it takes the token.
     Probe,
+    /// Read what is owed.
+    ReadLedger,
+    /// Ask the vendor to erase these, one after the other, as long as it answers.
+    EraseDebts(Vec<Debt>),
+    /// Strike out of the ledger what is erased.
+    StrikeOut(Vec<Debt>),
 }
 
 /// A plan for a provider.
@@ -77,7 +92,7 @@ pub fn plan(o: &Observed, now: Timestamp) -> ProviderPlan {
         (Ok(_), None) if past(o.last_probe, now).is_none_or(|probe| after(probe, o.timing.probe) <= now) || !probed(o) || o.is_asked() => {
             perform(o, Effect::Probe)
         }
-        (Ok(_), None) => say(o, now, recorded_credentials(o), webhook_ready(o, webhook), reread(o, now, webhook)),
+        (Ok(_), None) => settle(o, now, recorded_credentials(o), webhook),
         (Ok(_), Some(Err(failure))) => {
             let wake = match failure.rule().retry {
                 Retry::AsTold(Some(wait)) => Wake::At(after(now, wait)),
@@ -87,8 +102,16 @@ pub fn plan(o: &Observed, now: Timestamp) -> ProviderPlan {
         }
         (Ok(_), Some(Ok(()))) => {
             let good = (Status::True, Reason::Authenticated, "the vendor accepts the API token".into());
-            say(o, now, good, webhook_ready(o, webhook), reread(o, now, webhook))
+            settle(o, now, good, webhook)
         }
+    }
+}
+
+/// The vendor takes the token, as far as is known: what is owed is asked for, then everything is said.
+fn settle(o: &Observed, now: Timestamp, credentials: Says, webhook: &Result<(), Failure>) -> ProviderPlan {
+    match debts::next(o, now) {
+        Some(effect) => perform(o, effect),
+        None => say(o, now, credentials, webhook_ready(o, webhook), reread(o, now, webhook).earliest(debts::wake(o, now))),
     }
 }
 
@@ -107,6 +130,11 @@ fn reread(o: &Observed, now: Timestamp, webhook: &Result<(), Failure>) -> Wake {
 /// Whether what is said of the credentials came of a probe, and not of a Secret that could not be used and now can.
 fn probed(o: &Observed) -> bool {
     !matches!(recorded_credentials(o).1, Reason::SecretNotFound | Reason::SecretForbidden | Reason::TokenInvalid | Reason::Pending)
+}
+
+/// Whether it is on record that the vendor takes the token.
+pub(super) fn is_authenticated(o: &Observed) -> bool {
+    recorded_credentials(o).0 == Status::True
 }
 
 /// What was said of the credentials before; a new spec has to be probed first.

@@ -137,7 +137,7 @@ pub(super) fn sent_again(
     }
 }
 
-fn possible_orphan(o: &Observed, operation: &Operation) -> Notice {
+pub(super) fn possible_orphan(o: &Observed, operation: &Operation) -> Notice {
     Notice {
         kind: NoticeKind::PossibleOrphanApplicant,
         message: format!(

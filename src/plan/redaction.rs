@@ -5,13 +5,16 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::{
-    api::{Basis, BasisAttribute, Condition, ConditionStatus, ConditionType, IdentityVerificationSpec, IdentityVerificationStatus, Phase, Reason},
+    api::{
+        Basis, BasisAttribute, Condition, ConditionStatus, ConditionType, IdentityVerificationSpec, IdentityVerificationStatus, Phase,
+        Reason,
+    },
     onfido::model::WorkflowRun,
 };
 
 use super::{
     Effect, Failure, Observed, Plan, VerificationPlan, Wake, conditions,
-    erasure::{self, Erasing},
+    erasure::{self, Erasing, Wait},
     schedule::after,
     turn::{halted, nothing, perform, same_environment, wake_after},
     verdict,
@@ -78,22 +81,17 @@ fn redact(o: &Observed, now: Timestamp, since: Timestamp) -> VerificationPlan {
     if let Some((_, Err(failure @ Failure::RunInProgress))) = &o.facts.erased {
         return waiting(o, now, failure.rule().reason, failure.message(), wake_after(o, now, failure));
     }
-    let status = match erasure::erase(o, now, since) {
+    match erasure::erase(o, now, since) {
         Erasing::Does(plan) => return *plan,
-        Erasing::Waits(wait) => {
-            let wake = Wake::At(wait.until);
-            return match wait.says {
-                Some((reason, message)) => waiting(o, now, reason, message, wake),
-                None => Plan { wake, ..nothing(o) },
-            };
-        }
-        Erasing::Done { lost, .. } if !lost.is_empty() => return refused(o, now, &Failure::LedgerRefused),
-        Erasing::Done { status, .. } => *status,
-    };
+        Erasing::Waits(Wait { says: Some((reason, message)), until }) => return waiting(o, now, reason, message, Wake::At(until)),
+        Erasing::Waits(Wait { says: None, until }) => return Plan { wake: Wake::At(until), ..nothing(o) },
+        Erasing::Done(lost) if !lost.is_empty() => return refused(o, now, &Failure::LedgerRefused),
+        Erasing::Done(_) => {}
+    }
     match &o.facts.removed {
         None => perform(o, Effect::RemoveCaptureSecret),
         Some(Err(failure)) => refused(o, now, failure),
-        Some(Ok(())) => done(o, now, status),
+        Some(Ok(())) => done(o, now, erasure::noted(o, now)),
     }
 }
 
@@ -103,14 +101,15 @@ fn past_runs(o: &Observed, now: Timestamp) -> Option<VerificationPlan> {
     let past = o.status.attempts.iter().filter(|attempt| !attempt.phase.is_final()).map(|attempt| o.key.tag(attempt.number));
     for tag in past {
         let failure = match (o.facts.looked.get(&tag), same_environment(o)) {
+            (Some(Ok(looked)), _) if looked.runs.iter().all(ended) => continue,
+            (Some(Ok(_)), _) => Failure::RunInProgress,
+            (Some(Err(failure)), _) => failure.clone(),
             (None, _) if halted(o) => {
                 let message = "suspended, and the vendor is not asked whether a run is in progress".to_owned();
                 return Some(waiting(o, now, Reason::Suspended, message, Wake::OnChange));
             }
-            (None, Err(failure)) | (Some(Err(failure)), Ok(())) => failure,
+            (None, Err(failure)) => failure,
             (None, Ok(())) => return Some(perform(o, Effect::LookForRun { applicant: None, tag, of_any: true })),
-            (Some(Ok(looked)), _) if looked.runs.iter().all(ended) => continue,
-            (Some(Ok(_)), _) => Failure::RunInProgress,
         };
         return Some(refused(o, now, &failure));
     }
@@ -164,7 +163,10 @@ fn done(o: &Observed, now: Timestamp, erased: IdentityVerificationStatus) -> Ver
         answered_notifications,
     } = erased;
     let asked = match &erasure {
-        Some(erasure) => format!("erasure at the vendor was asked for, last at {}, which schedules it", erasure.requested_at.0.strftime("%Y-%m-%dT%H:%M:%SZ")),
+        Some(erasure) => {
+            let at = erasure.requested_at.0.strftime("%Y-%m-%dT%H:%M:%SZ");
+            format!("at {at} the vendor was asked to erase it there, or the erasure ledger to see to that; the vendor schedules it")
+        }
         None => "there was nothing to erase at the vendor".to_owned(),
     };
     let message = format!("what was known of the person was removed; {asked}; edits are not compared any more with what was sent");

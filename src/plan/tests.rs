@@ -6,6 +6,7 @@ mod attempt;
 mod cancel;
 mod capture;
 mod conditions;
+mod deletion;
 mod expiry;
 mod failure;
 mod inputs;
@@ -135,7 +136,8 @@ fn fresh() -> Observed {
         generation: 1,
         created_at: t(0),
         asked: None,
-        deleting: false,
+        deleting: None,
+        finalizer: false,
         spec: serde_json::from_value(json!({
             "providerRef": {"name": "onfido"}, "subject": "user-1", "attributesFrom": [{"secretRef": {"name": "person"}}],
             "consents": [{"name": "privacy_notices_read", "granted": true}],
@@ -243,8 +245,12 @@ fn lawful(o: &Observed, plan: &VerificationPlan) {
         assert!(stands != (plan.status.phase == crate::api::Phase::Approved && truth(C::Completed) == Some(S::True)));
     }
     assert!(plan.status.standing_verdict.is_none() || !plan.status.phase.is_final(), "an outcome takes the place of what stood");
-    let gone = |id: &String| !plan.status.former_applicant_ids.contains(id) && plan.status.applicant_id.as_ref() != Some(id);
-    assert!(!o.status.former_applicant_ids.iter().chain(&o.status.applicant_id).any(gone), "no applicant is forgotten");
+    let erased = |id: &String| plan.status.erasure.as_ref().is_some_and(|erasure| erasure.applicant_ids.contains(id));
+    let gone = |id: &String| !plan.status.former_applicant_ids.contains(id) && plan.status.applicant_id.as_ref() != Some(id) && !erased(id);
+    assert!(
+        !o.status.former_applicant_ids.iter().chain(&o.status.applicant_id).any(gone),
+        "no applicant is forgotten but one that is erased"
+    );
     assert!(!(truth(C::Ready) == Some(S::True) && truth(C::Stalled) == Some(S::True)));
     let given_up = plan.status.phase == crate::api::Phase::Cancelled;
     assert!(!(truth(C::Ready) == Some(S::True) && truth(C::Submitted) != Some(S::True)) || given_up);
@@ -305,6 +311,12 @@ fn effect_of(plan: &VerificationPlan) -> &'static str {
         Some(Effect::DeleteObject) => "DeleteObject",
         Some(Effect::CreateSdkToken { .. }) => "CreateSdkToken",
         Some(Effect::ReadRun { .. }) => "ReadRun",
+        Some(Effect::HoldDeletion) => "HoldDeletion",
+        Some(Effect::ReleaseDeletion { lost }) if lost.is_empty() => "ReleaseDeletion",
+        Some(Effect::ReleaseDeletion { .. }) => "ReleaseDeletion of what is lost",
+        Some(Effect::EraseApplicant { .. }) => "EraseApplicant",
+        Some(Effect::OweErasure { orphan: None, .. }) => "OweErasure",
+        Some(Effect::OweErasure { orphan: Some(_), .. }) => "OweErasure of an orphan",
     }
 }
 

@@ -37,6 +37,10 @@ pub struct Timing {
     pub persistence: Duration,
     /// The most that an object waits for its turn at the vendor before it asks again.
     pub throttled: Duration,
+    /// How long a deletion waits for the vendor before what is to be erased is owed; and as long again for the ledger, before it is given up.
+    pub deletion: Duration,
+    /// Between tries of what is owed.
+    pub debts: Duration,
     /// Least and most of an object's own backoff.
     pub backoff: [Duration; 2],
 }
@@ -70,6 +74,8 @@ impl Default for Timing {
             secret_ttl: s(60),
             persistence: s(300),
             throttled: s(30),
+            deletion: s(600),
+            debts: s(3600),
             backoff: [s(1), s(300)],
         }
     }
@@ -107,6 +113,8 @@ impl Timing {
             secret_ttl,
             persistence,
             throttled,
+            deletion,
+            debts,
             backoff,
         } = self.clone();
         Self {
@@ -126,6 +134,8 @@ impl Timing {
             secret_ttl: scale(secret_ttl),
             persistence: scale(persistence),
             throttled: scale(throttled),
+            deletion: scale(deletion),
+            debts: scale(debts),
             backoff: backoff.map(scale),
         }
     }

@@ -1,13 +1,15 @@
 //! The transition table of a verification: which row applies, decided from recorded facts alone, so that a crash anywhere is only a
 //! shorter pass. The rows are in `start` and `applicant` (no run yet), `recovery` (a call in doubt), `open` (the vendor works), `settled`,
-//! `attempt` (another one is asked for), `standing` (the verdict before it), `expiry`, `cancel` and `redaction`.
+//! `attempt` (another one is asked for), `standing` (the verdict before it), `expiry`, `cancel`, `redaction` and
+//! `deletion`.
 
 use jiff::Timestamp;
 
 use crate::api::Phase;
 
 use super::{
-    Observed, Plan, VerificationPlan, Wake, applicant, attempt, cancel, expiry, open, recovery, redaction, settled, standing, start,
+    Observed, Plan, VerificationPlan, Wake, applicant, attempt, cancel, deletion, expiry, open, recovery, redaction, settled, standing,
+    start,
     turn::{halted, nothing, suspended, tried, unjudged},
 };
 
@@ -18,7 +20,7 @@ pub fn plan(o: &Observed, now: Timestamp) -> VerificationPlan {
         None => decide(o, now),
     };
     attempt::unanswered(o, &mut plan.status);
-    let plan = redaction::at_last(o, now, plan);
+    let plan = deletion::prepared(o, redaction::at_last(o, now, plan));
     // A nonce that is on record names another intent, and no unrepeatable call is made under it.
     match (&plan.effect, &o.status.operation) {
         (Some(effect), Some(recorded)) if effect.is_unrepeatable() && recorded.nonce == o.nonce => {
@@ -29,7 +31,10 @@ pub fn plan(o: &Observed, now: Timestamp) -> VerificationPlan {
 }
 
 fn decide(o: &Observed, now: Timestamp) -> VerificationPlan {
-    if o.deleting { nothing(o) } else { expiry::awaited(tried(o, standing::before(o, now, under_way))) }
+    match o.deleting {
+        Some(since) => deletion::deleted(o, now, since),
+        None => expiry::awaited(tried(o, standing::before(o, now, under_way))),
+    }
 }
 
 /// The attempt on record, or the one that is asked for.

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, ValueEnum};
 
-use crate::{api::Region, onfido::client::Endpoint};
+use crate::{api::Region, controller::LEDGER_ENTRIES, onfido::client::Endpoint};
 
 /// How the operator runs.
 #[derive(Clone, Debug, Args)]
@@ -36,6 +36,9 @@ pub struct Options {
     /// Serve the objects of this namespace only; may be repeated. Otherwise those of all namespaces.
     #[arg(long = "watch-namespace", value_name = "NAMESPACE", value_parser = namespace)]
     pub watch_namespaces: Vec<String>,
+    /// How many entries one ConfigMap of the erasure ledger takes: for tests, which cannot make hundreds.
+    #[arg(long, hide = true, default_value_t = LEDGER_ENTRIES, value_name = "COUNT")]
+    pub ledger_entries: usize,
     /// Makes every wait this many times as long: for tests, which cannot wait six hours.
     #[arg(long, hide = true, default_value_t = 1.0, value_name = "FACTOR", value_parser = time_scale)]
     pub time_scale: f64,

@@ -43,6 +43,10 @@ const fn secrets(verb: &'static str, name: &'static str) -> Right {
     Right { verb, group: "", resource: "secrets", subresource: "", name }
 }
 
+const fn ledger(verb: &'static str) -> Right {
+    Right { verb, group: "", resource: "configmaps", subresource: "", name: "" }
+}
+
 /// Needed wherever objects are watched.
 const WATCHED: &[Right] = &[
     ours("list", "onfidoproviders", ""),
@@ -51,6 +55,7 @@ const WATCHED: &[Right] = &[
     ours("watch", "identityverifications", ""),
     ours("patch", "onfidoproviders", "status"),
     ours("patch", "identityverifications", "status"),
+    ours("patch", "identityverifications", ""),
     secrets("get", ""),
     secrets("create", ""),
     secrets("patch", ""),
@@ -61,8 +66,8 @@ const WATCHED: &[Right] = &[
 const EVENTS: Right = Right { verb: "", group: "events.k8s.io", resource: "events", subresource: "", name: "" };
 /// A Role can speak of its own namespace only, by name.
 const NAMESPACES: &str = "namespaces";
-/// Needed in the operator's own namespace, for the key of the digests.
-const OWN: &[Right] = &[secrets("get", DIGEST_SECRET), secrets("create", "")];
+/// Needed in the operator's own namespace, for the key of the digests and the erasure ledger.
+const OWN: &[Right] = &[secrets("get", DIGEST_SECRET), secrets("create", ""), ledger("get"), ledger("create"), ledger("patch")];
 
 /// Rights that are needed in one place.
 struct Scope<'a> {

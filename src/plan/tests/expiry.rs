@@ -74,7 +74,7 @@ fn a_verdict_ends_at_its_time_and_nothing_is_polled_before() {
             1100,
             ["", "Approved", ended, "", "Fields", "OnChange", ""],
         ),
-        Row("deleted", with(valid(), |o| o.deleting = true), 1100, ["", "Approved", "=", "", "Fields", "OnChange", ""]),
+        Row("deleted", with(valid(), |o| o.deleting = Some(t(0))), 1100, ["", "Approved", "=", "", "Fields", "OnChange", ""]),
         Row(
             "an edit whose values cannot be read does not keep it",
             with(valid(), |o| o.generation = 2),

@@ -64,6 +64,8 @@ fn table() -> Vec<RuleRow> {
         (Failure::UnexpectedAnswer { what: "it" }, C::Submitted, R::UnexpectedAnswer, Retry::Backoff, true),
         (Failure::SecretConflict { name: name.clone() }, C::CaptureReady, R::SecretConflict, Retry::Slowly, true),
         (Failure::SecretRefused { name }, C::CaptureReady, R::SecretRefused, Retry::Slowly, true),
+        (Failure::RunInProgress, C::Ready, R::RunInProgress, Retry::Rarely, false),
+        (Failure::LedgerRefused, C::Ready, R::LedgerRefused, Retry::Backoff, false),
     ]
 }
 
@@ -78,7 +80,7 @@ fn each_failure_has_its_rule() {
         assert_eq!(rule.stalls, stalls, "{failure:?}");
         seen.insert(format!("{failure:?}").split([' ', '{']).next().unwrap().to_owned());
     }
-    assert_eq!(seen.len(), 30, "every variant has its row here");
+    assert_eq!(seen.len(), 32, "every variant has its row here");
     // A header, a rule, and a line for each variant.
     assert_eq!(troubleshooting().lines().count(), 2 + seen.len());
 }

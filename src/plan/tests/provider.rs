@@ -1,6 +1,9 @@
 //! The rows of a provider.
 
-use super::super::provider::{Effect, Facts, Observed, ProviderPlan, plan};
+use super::super::{
+    debts::{self, Debt, Known},
+    provider::{Effect, Facts, Observed, ProviderPlan, plan},
+};
 use super::*;
 use crate::api::{OnfidoProviderStatus, SecretUse};
 
@@ -13,7 +16,8 @@ fn provider() -> Observed {
         webhook_url: "https://operator.example.test/webhooks/identity/onfido".into(),
         last_probe: None,
         jitter: 0.0,
-        facts: Facts { credentials: Some(Ok(Environment::Live)), webhook: Some(Ok(())), probe: None },
+        debts: Known::Empty,
+        facts: Facts { credentials: Some(Ok(Environment::Live)), webhook: Some(Ok(())), ..Facts::default() },
         timing: Timing::default(),
     }
 }
@@ -204,4 +208,104 @@ fn a_person_who_asks_has_the_token_probed_now() {
     let done = with(asked(proven()), |o| o.facts.probe = Some(Ok(())));
     let done = Observed { status: plan(&done, t(10)).status, last_probe: Some(t(10)), ..asked(proven()) };
     assert_eq!(plan(&done, t(11)).effect, None, "once");
+}
+
+// ---- What is owed ------------------------------------------------------------------------------------------------------------------
+
+fn debt(id: &str, environment: Environment) -> Debt {
+    Debt { id: crate::onfido::model::ApplicantId::parse(id).unwrap(), environment, map: 0 }
+}
+
+/// A provider whose credentials are good, and of whose ledger this is known.
+fn owing(known: Known) -> Observed {
+    with(proven(), |o| o.debts = known)
+}
+
+/// The same once the ledger was read.
+fn read(known: Known, debts: &[Debt]) -> Observed {
+    with(owing(known), |o| o.facts.debts = Some(Ok(debts.to_vec())))
+}
+
+fn asked(mut o: Observed, answers: &[(&str, Result<(), Failure>)]) -> Observed {
+    o.facts.asked_for = Some(answers.iter().map(|(id, answer)| (debt(id, Environment::Live), answer.clone())).collect());
+    o
+}
+
+fn owes(tried: Option<&str>, again: i64) -> Known {
+    Known::Owes { tried: tried.map(|id| debt(id, Environment::Live).id), again: t(again) }
+}
+
+#[test]
+fn the_ledger_is_read_until_it_is_known_to_be_empty() {
+    let denied = |mut o: Observed| {
+        o.facts.probe = Some(Err(Failure::Unauthorized));
+        Observed { status: plan(&o, t(0)).status, last_probe: None, ..o }
+    };
+    let healed = with(denied(owing(owes(None, 9000))), |o| o.facts.probe = Some(Ok(())));
+    let rows: Vec<(&str, Observed, Option<Effect>, &str)> = vec![
+        ("at the start", owing(Known::Nothing), Some(Effect::ReadLedger), "OnChange"),
+        ("never while it is empty", owing(Known::Empty), None, "+60"),
+        ("what is owed waits", owing(owes(None, 9000)), None, "+60"),
+        ("its next try may come first", owing(owes(None, 120)), None, "+20"),
+        ("until it is due", owing(owes(None, 100)), Some(Effect::ReadLedger), "OnChange"),
+        (
+            "or somebody asks",
+            with(owing(owes(None, 9000)), |o| (o.asked, o.facts.probe) = (Some("a".into()), Some(Ok(())))),
+            Some(Effect::ReadLedger),
+            "OnChange",
+        ),
+        ("or the credentials have become good", healed, Some(Effect::ReadLedger), "OnChange"),
+        ("not while they are bad", with(owing(Known::Nothing), |o| o.facts.probe = Some(Err(Failure::Unauthorized))), None, "Backoff"),
+        ("nor while it is suspended", with(owing(Known::Nothing), |o| o.spec.suspend = true), None, "+60"),
+        ("one that cannot be read is read again", with(owing(Known::Nothing), |o| o.facts.debts = Some(Err(()))), None, "+60"),
+    ];
+    for (name, o, effect, expected) in rows {
+        let plan = plan(&o, t(100));
+        assert_eq!(plan.effect, effect, "{name}");
+        assert_eq!(wake(&plan, 100), expected, "{name}");
+    }
+}
+
+#[test]
+fn what_is_owed_is_asked_for_in_the_environment_it_is_in_and_struck_out() {
+    let here = debt("b", Environment::Live);
+    let anywhere = debt("c", Environment::Unknown);
+    let all = [debt("a", Environment::Sandbox), here.clone(), anywhere.clone()];
+    let effect = |o: &Observed| plan(o, t(100)).effect;
+    assert_eq!(effect(&read(Known::Nothing, &all)), Some(Effect::EraseDebts(vec![here.clone(), anywhere.clone()])));
+    assert_eq!(effect(&read(owes(Some("b"), 0), &all)), Some(Effect::EraseDebts(vec![anywhere])), "where it was left");
+    assert_eq!(effect(&read(Known::Nothing, &all[..1])), None, "another environment knows nothing of it");
+    let answered = asked(read(Known::Nothing, &all), &[("b", Ok(())), ("c", Err(Failure::RunInProgress))]);
+    assert_eq!(effect(&answered), Some(Effect::StrikeOut(vec![here])));
+    assert_eq!(effect(&with(answered, |o| o.facts.struck_out = true)), None);
+    assert_eq!(effect(&asked(read(Known::Nothing, &all), &[("b", Err(Failure::Unreachable))])), None, "nothing is done");
+}
+
+#[test]
+fn what_is_known_afterwards_tells_when_it_goes_on() {
+    let all = [debt("a", Environment::Live), debt("b", Environment::Live)];
+    let limited = Err(Failure::RateLimited { after: Some(secs(20)) });
+    let struck = |o: Observed| with(o, |o| o.facts.struck_out = true);
+    let many: Vec<Debt> = (0..60).map(|n| debt(&format!("a{n:02}"), Environment::Live)).collect();
+    let answers: Vec<(String, Result<(), Failure>)> = (0..50).map(|n| (format!("a{n:02}"), Ok(()))).collect();
+    let answers: Vec<(&str, Result<(), Failure>)> = answers.iter().map(|(id, answer)| (id.as_str(), answer.clone())).collect();
+    let rows = [
+        ("nothing was read", owing(owes(None, 9000)), owes(None, 9000)),
+        ("nothing is owed", read(Known::Nothing, &[]), Known::Empty),
+        ("all is done", struck(asked(read(Known::Nothing, &all), &[("a", Ok(())), ("b", Ok(()))])), Known::Empty),
+        ("done, and not struck out", asked(read(Known::Nothing, &all), &[("a", Ok(())), ("b", Ok(()))]), owes(None, 3700)),
+        (
+            "a run in progress",
+            struck(asked(read(Known::Nothing, &all), &[("a", Err(Failure::RunInProgress)), ("b", Ok(()))])),
+            owes(None, 3700),
+        ),
+        ("the rate limit", struck(asked(read(Known::Nothing, &all), &[("a", Ok(())), ("b", limited.clone())])), owes(Some("a"), 120)),
+        ("at once, where it was left", asked(read(owes(Some("0"), 0), &all), &[("a", limited)]), owes(Some("0"), 120)),
+        ("no answer", asked(read(Known::Nothing, &all), &[("a", Err(Failure::Unreachable))]), owes(None, 400)),
+        ("of another environment only", read(Known::Nothing, &[debt("a", Environment::Sandbox)]), owes(None, 3700)),
+        ("more than one batch", struck(asked(read(Known::Nothing, &many), &answers)), owes(Some("a49"), 101)),
+    ];
+    for (name, o, expected) in rows {
+        assert_eq!(debts::known(&o, t(100)), expected, "{name}");
+    }
 }

@@ -60,31 +60,54 @@ fn the_person_is_erased_and_the_decision_stays() {
         Row("then the status, in one write", removed(due("approved")), 200, ["", "Approved", says, "", "Fields", "OnChange", ""]),
         Row("and nothing more", redacted(due("approved")), 900_000, ["", "Approved", "=", "", "Fields", "OnChange", ""]),
         Row("a refusal too", erased(due("declined")), 200, ["RemoveCaptureSecret", "Declined", "=", "", "Fields", "OnChange", ""]),
-        Row("what was given up before a run has its Secret removed", cancelled.clone(), 200, ["RemoveCaptureSecret", "Cancelled", "=", "", "Fields", "OnChange", ""]),
+        Row(
+            "what was given up before a run has its Secret removed",
+            cancelled.clone(),
+            200,
+            ["RemoveCaptureSecret", "Cancelled", "=", "", "Fields", "OnChange", ""],
+        ),
         Row(
             "there was nothing to erase",
             with(cancelled, |o| o.facts.removed = Some(Ok(()))),
             200,
             ["", "Cancelled", "Redacted=True/Redacted Verified=False/Cancelled Ready=True/Cancelled", "", "Fields", "OnChange", ""],
         ),
-        Row("an open run is none that is over", kept(open("processing"), json!({"redactAfter": "1s"})), 2, ["", "Processing", "=", "", "Fields", "+1", ""]),
+        Row(
+            "an open run is none that is over",
+            kept(open("processing"), json!({"redactAfter": "1s"})),
+            2,
+            ["", "Processing", "=", "", "Fields", "+1", ""],
+        ),
     ]);
 }
 
 #[test]
 fn nothing_of_the_person_is_left_in_the_status() {
     let before = due("approved");
-    assert!(before.status.dashboard_url.is_some() && before.status.capture.is_some() && !before.status.basis.as_ref().unwrap().consents.is_empty());
+    assert!(
+        before.status.dashboard_url.is_some()
+            && before.status.capture.is_some()
+            && !before.status.basis.as_ref().unwrap().consents.is_empty()
+    );
     let o = redacted(with(before.clone(), |o| o.status.reasons = vec!["a_word".into()]));
     let shown = serde_json::to_string(&o.status).unwrap();
     for gone in ["digest of", "key-1", "dashboard", "user-1-capture", "privacy_notices_read", "a_word", "vendorStatus"] {
         assert!(!shown.contains(gone), "{gone} in {shown}");
     }
     let status = &o.status;
-    assert_eq!((status.phase, &status.completed_at, &status.workflow_run_id), (Phase::Approved, &before.status.completed_at, &before.status.workflow_run_id));
-    assert_eq!((&status.attributes, &status.applicant_id, status.last_verified_attempt), (&before.status.attributes, &before.status.applicant_id, Some(1)));
+    assert_eq!(
+        (status.phase, &status.completed_at, &status.workflow_run_id),
+        (Phase::Approved, &before.status.completed_at, &before.status.workflow_run_id)
+    );
+    assert_eq!(
+        (&status.attributes, &status.applicant_id, status.last_verified_attempt),
+        (&before.status.attributes, &before.status.applicant_id, Some(1))
+    );
     let erasure = status.erasure.as_ref().unwrap();
-    assert_eq!((erasure.requested_at.0, &erasure.applicant_ids[..], status.redacted_at.as_ref().unwrap().0), (t(200), &[APPLICANT.to_owned()][..], t(200)));
+    assert_eq!(
+        (erasure.requested_at.0, &erasure.applicant_ids[..], status.redacted_at.as_ref().unwrap().0),
+        (t(200), &[APPLICANT.to_owned()][..], t(200))
+    );
     let asked = t(200).to_string();
     assert!(message(&o).contains(&asked) && message(&o).contains("schedules it"), "{}", message(&o));
 }
@@ -92,7 +115,9 @@ fn nothing_of_the_person_is_left_in_the_status() {
 #[test]
 fn every_applicant_is_erased_and_each_once() {
     let o = with(due("approved"), |o| o.status.former_applicant_ids = vec!["applicant-0".into(), "applicant-9".into()]);
-    let mut o = with(o, |o| o.status.erasure = serde_json::from_value(json!({"requestedAt": t(50).to_string(), "applicantIDs": ["applicant-9"]})).ok());
+    let mut o = with(o, |o| {
+        o.status.erasure = serde_json::from_value(json!({"requestedAt": t(50).to_string(), "applicantIDs": ["applicant-9"]})).ok()
+    });
     let mut asked = vec![];
     while let Some(Effect::EraseApplicant { id, .. }) = step(&o, 200).effect {
         let plan = step(&o, 200);
@@ -113,8 +138,20 @@ fn what_stands_in_the_way_is_said_and_tried_again() {
     let missing = || Failure::ProviderNotFound { namespace: "shop".into(), name: "onfido".into() };
     let owed = |o: Observed| with(o, |o| o.facts.owed = vec![id(APPLICANT)]);
     check(vec![
-        row("a vendor that is dead", answered(due("approved"), Err(Failure::Unreachable)), 202, "Redacted=False/Unreachable Verified=True/Verified Ready=True/Started", "+1"),
-        row("a run in progress is never owed", answered(due("approved"), Err(Failure::RunInProgress)), 900_000, "Redacted=False/RunInProgress", "+3600"),
+        row(
+            "a vendor that is dead",
+            answered(due("approved"), Err(Failure::Unreachable)),
+            202,
+            "Redacted=False/Unreachable Verified=True/Verified Ready=True/Started",
+            "+1",
+        ),
+        row(
+            "a run in progress is never owed",
+            answered(due("approved"), Err(Failure::RunInProgress)),
+            900_000,
+            "Redacted=False/RunInProgress",
+            "+3600",
+        ),
         row("suspended", with(due("approved"), |o| o.spec.suspend = true), 200, "Redacted=False/Suspended", "+600"),
         row(
             "a Secret that may not be deleted",
@@ -179,9 +216,18 @@ fn a_run_that_was_given_up_and_goes_on_is_waited_for() {
         row("it waits for the person", found("awaiting_input"), "Redacted=False/RunInProgress", "+3600"),
         next("it has ended", found("declined"), "EraseApplicant"),
         next("it never was", with(o.clone(), |o| o.facts.looked = looked(vec![])), "EraseApplicant"),
-        row("nobody can tell", with(o.clone(), |o| o.facts.looked = searched(Err(Failure::Unreachable))), "Redacted=False/Unreachable", "Backoff"),
+        row(
+            "nobody can tell",
+            with(o.clone(), |o| o.facts.looked = searched(Err(Failure::Unreachable))),
+            "Redacted=False/Unreachable",
+            "Backoff",
+        ),
         row("suspended, nobody is asked", with(o.clone(), |o| o.spec.suspend = true), "Redacted=False/Suspended", "OnChange"),
-        next("one that had ended is not looked for", with(o.clone(), |o| o.status.attempts = vec![past(Phase::Declined)]), "EraseApplicant"),
+        next(
+            "one that had ended is not looked for",
+            with(o.clone(), |o| o.status.attempts = vec![past(Phase::Declined)]),
+            "EraseApplicant",
+        ),
     ]);
     let Some(Effect::LookForRun { tag, .. }) = step(&o, 200).effect else { panic!() };
     assert_eq!(tag, TAG);
@@ -191,7 +237,12 @@ fn a_run_that_was_given_up_and_goes_on_is_waited_for() {
 fn whatever_else_is_to_be_done_goes_first() {
     let edit = |o: Observed, values| with(o, |o| (o.generation, o.facts.attributes) = (2, Some(Ok(values))));
     check(vec![
-        Row("an edit is judged", edit(due("approved"), edited()), 200, ["", "Approved", "Verified=False/AttributeChanged", "", "Fields", "+0", "Revoked"]),
+        Row(
+            "an edit is judged",
+            edit(due("approved"), edited()),
+            200,
+            ["", "Approved", "Verified=False/AttributeChanged", "", "Fields", "+0", "Revoked"],
+        ),
         Row(
             "a delivery is heard",
             with(due("approved"), |o| (o.status.notification, o.facts.attributes) = (notification("d1"), Some(Ok(person())))),
@@ -207,7 +258,12 @@ fn whatever_else_is_to_be_done_goes_first() {
             200,
             ["EraseApplicant", "Approved", "=", "", "Fields", "OnChange", ""],
         ),
-        Row("another attempt begins", begins(due("declined"), person()), 200, ["UpdateApplicant", "Pending", "", "UpdateApplicant 0 0", "Version", "OnChange", ""]),
+        Row(
+            "another attempt begins",
+            begins(due("declined"), person()),
+            200,
+            ["UpdateApplicant", "Pending", "", "UpdateApplicant 0 0", "Version", "OnChange", ""],
+        ),
     ]);
     // One that may not begin holds nothing up: it starts with an applicant of its own some day.
     let held_up = by(with(begins(due("declined"), person()), |o| o.facts.looked = unlooked()), json!({"max": 1}));
@@ -223,7 +279,12 @@ fn of_one_that_is_redacted_nothing_is_judged_again() {
     let says = "Redacted=True/Redacted Verified=True/Verified";
     check(vec![
         Row("an edit is acknowledged without a value read", edit.clone(), 300, ["", "Approved", says, "", "Fields", "OnChange", ""]),
-        Row("also where values were read", with(edit, |o| o.facts.attributes = Some(Ok(edited()))), 300, ["", "Approved", says, "", "Fields", "OnChange", ""]),
+        Row(
+            "also where values were read",
+            with(edit, |o| o.facts.attributes = Some(Ok(edited()))),
+            300,
+            ["", "Approved", says, "", "Fields", "OnChange", ""],
+        ),
     ]);
     let acknowledged = step(&with(o.clone(), |o| o.generation = 2), 300).status;
     assert!(acknowledged.conditions.iter().all(|condition| condition.observed_generation == Some(2)), "nobody waits in vain");

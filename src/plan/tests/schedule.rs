@@ -83,6 +83,8 @@ fn every_duration_scales_but_the_vendors_own() {
         secret_ttl,
         persistence,
         throttled,
+        deletion,
+        debts,
         backoff,
     } = Timing::default().scaled(0.5);
     assert_eq!((deadline, post_timeout, settle, look_first_after), (secs(15), secs(10), secs(15), secs(30)));
@@ -91,7 +93,9 @@ fn every_duration_scales_but_the_vendors_own() {
     assert_eq!((sdk_token_lifetime, probe, secret_ttl), (secs(34 * 86400), secs(300), secs(30)));
     assert_eq!(fresh_token_lifetime, secs(85 * 30));
     assert_eq!((persistence, throttled, backoff), (secs(150), secs(15), [Duration::from_millis(500), secs(150)]));
+    assert_eq!((deletion, debts), (secs(300), secs(1800)));
     assert_eq!(Timing::default().doubt(), secs(80));
+    assert!(Timing::default().deletion > Timing::default().doubt(), "what is in doubt can be waited out");
 }
 
 #[test]

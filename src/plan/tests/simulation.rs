@@ -182,6 +182,9 @@ impl World {
                 let found = self.vendor.iter().find(|other| other.id == *run).expect("a recorded run exists");
                 Ok(Receipt::RunRead(Box::new(self.as_it_is(found))))
             }
+            Effect::HoldDeletion | Effect::ReleaseDeletion { .. } | Effect::EraseApplicant { .. } | Effect::OweErasure { .. } => {
+                unreachable!("nothing is erased here")
+            }
             Effect::UpdateApplicant { nonce, id, applicant } => {
                 let fate = self.post(nonce);
                 self.people.change(self.now, id.as_str(), applicant, fate, self.vendor.iter());

@@ -99,7 +99,12 @@ fn a_request_is_checked_before_anything_is_sent() {
             "Backoff",
             "Refused",
         ),
-        Row("a deleted object is left alone", with(read(), |o| o.deleting = true), 0, ["", "Pending", "=", "", "Fields", "OnChange", ""]),
+        Row(
+            "a deleted object is left alone",
+            with(read(), |o| o.deleting = Some(t(0))),
+            0,
+            ["", "Pending", "=", "", "Fields", "OnChange", ""],
+        ),
         Row(
             "a suspended object says so",
             with(read(), |o| o.spec.suspend = true),

@@ -1,0 +1,123 @@
+//! The rows of the end of an object: its deletion is held while something of it is at the vendor and the policy asks for erasure; then what
+//! is there is found out and erased, or owed. Nothing is ever started for an object that is being deleted, and its deletion always ends.
+
+use jiff::Timestamp;
+
+use crate::{
+    api::{DeletionPolicy, Operation, OperationKind, Reason},
+    onfido::model::WorkflowRun,
+};
+
+use super::{
+    Effect, Failure, Notice, Observed, Orphan, Plan, VerificationPlan, Wake, conditions,
+    erasure::{self, Erasing, Wait},
+    recovery,
+    schedule::after,
+    start::oldest,
+    turn::{halted, look, nothing, perform},
+};
+
+/// The plan, once the finalizer is as the policy asks: on before anything of the object is at the vendor, or on record as such, and off
+/// where nothing would be erased. What a call has brought goes on record first.
+pub(super) fn prepared(o: &Observed, plan: VerificationPlan) -> VerificationPlan {
+    let erases = o.spec.deletion_policy == DeletionPolicy::DeleteApplicant;
+    let at_vendor = plan.status.operation.is_some() || !erasure::applicants(&plan.status).is_empty();
+    match (erases, o.finalizer) {
+        _ if o.deleting.is_some() || o.facts.has_called() => plan,
+        (true, false) if at_vendor => perform(o, Effect::HoldDeletion),
+        (false, true) => perform(o, Effect::ReleaseDeletion { lost: vec![] }),
+        _ => plan,
+    }
+}
+
+/// The object is being deleted, since then.
+pub(super) fn deleted(o: &Observed, now: Timestamp, since: Timestamp) -> VerificationPlan {
+    if !o.finalizer {
+        return nothing(o); // it is not us who hold it up
+    }
+    if o.spec.deletion_policy == DeletionPolicy::Retain {
+        return perform(o, Effect::ReleaseDeletion { lost: vec![] });
+    }
+    match &o.status.operation {
+        Some(operation) => in_doubt(o, now, since, operation),
+        None => erased(o, now, since, vec![]),
+    }
+}
+
+/// A call is in doubt: what it may still do is waited out, until the deadline. No other is made in its place.
+fn in_doubt(o: &Observed, now: Timestamp, since: Timestamp, operation: &Operation) -> VerificationPlan {
+    let deadline = erasure::deadline(o, since);
+    let left = o.timing.doubt().saturating_sub(o.memory.operation_known_for);
+    if operation.looks == 0 && !left.is_zero() && deadline > now {
+        let says = (Reason::Erasing, "it is not known yet whether the vendor carried out a request".to_owned());
+        return waiting(o, now, Wait { says: Some(says), until: after(now, left).min(deadline) });
+    }
+    match operation.kind {
+        OperationKind::CreateApplicant => applicant_in_doubt(o, now, since, operation),
+        // The applicant is known, and whatever hangs on it goes with it.
+        OperationKind::UpdateApplicant | OperationKind::StartRun => erased(o, now, since, vec![]),
+    }
+}
+
+/// Whether the applicant exists cannot be found out, unless a run shows that somebody has gone further than this record says. If not, it
+/// may be an orphan, which the ledger tells of.
+fn applicant_in_doubt(o: &Observed, now: Timestamp, since: Timestamp, operation: &Operation) -> VerificationPlan {
+    let over = erasure::deadline(o, since) <= now;
+    // Another object with the same key has its own runs under our tag.
+    let looks = !halted(o) && o.key_held_by.is_none() && !over;
+    if let Some(run) = o.looked().and_then(|looked| oldest(looked.as_ref().ok()?.runs.iter())) {
+        return erased(&found(o, run), now, since, vec![]);
+    }
+    match o.looked() {
+        None if looks => return perform(o, look(o, false)),
+        Some(Err(failure)) if !over => return waiting(o, now, erasure::wait(o, now, since, failure)),
+        None if halted(o) && !over => {
+            let says = (Reason::Suspended, "suspended, and the vendor is not asked anything".to_owned());
+            return waiting(o, now, Wait { says: Some(says), until: erasure::deadline(o, since) });
+        }
+        None | Some(_) => {}
+    }
+    match &o.facts.ledger {
+        _ if o.facts.orphan_owed => {}
+        Some(failure) if erasure::last_deadline(o, since) > now => return waiting(o, now, erasure::wait(o, now, since, failure)),
+        Some(_) => {}
+        None => {
+            let started = operation.started_at.0;
+            let orphan = Orphan { tag: o.tag(), from: started, until: after(started, o.timing.doubt()) };
+            let (environment, why) = (o.status.environment, Failure::Ambiguous.rule().reason);
+            return perform(o, Effect::OweErasure { applicants: vec![], orphan: Some(orphan), environment, why });
+        }
+    }
+    erased(o, now, since, vec![recovery::possible_orphan(o, operation)])
+}
+
+/// The object with the applicant of the run that was found, which is its own: it is what was in doubt.
+fn found(o: &Observed, run: &WorkflowRun) -> Observed {
+    let mut found = o.clone();
+    found.status.applicant_id = Some(run.applicant_id.as_str().to_owned());
+    found.status.operation = None;
+    found
+}
+
+/// Everything is known that can be: what is there is erased, then the object may go.
+fn erased(o: &Observed, now: Timestamp, since: Timestamp, notices: Vec<Notice>) -> VerificationPlan {
+    match erasure::erase(o, now, since) {
+        Erasing::Does(plan) => *plan,
+        Erasing::Waits(wait) => waiting(o, now, wait),
+        Erasing::Done(lost) => {
+            let notices = [notices, erasure::notices(o, &lost)].concat();
+            Plan { notices, ..perform(o, Effect::ReleaseDeletion { lost }) }
+        }
+    }
+}
+
+/// Something stands in the way: the object says what, and what becomes of it.
+fn waiting(o: &Observed, now: Timestamp, wait: Wait) -> VerificationPlan {
+    let mut plan = nothing(o);
+    if let Some((reason, message)) = wait.says {
+        let message = format!("deletion waits for the erasure at the vendor, for a bounded time: {message}");
+        conditions::deleting(&mut plan.status, o.generation, now, reason, message);
+    }
+    plan.wake = Wake::At(wait.until);
+    plan
+}
