@@ -78,8 +78,8 @@ fn redact(o: &Observed, now: Timestamp, since: Timestamp) -> VerificationPlan {
         return first;
     }
     // The vendor knows best. Not owed either: the decision may still be looked into as long as a run goes on.
-    if let Some((_, Err(failure @ Failure::RunInProgress))) = &o.facts.erased {
-        return waiting(o, now, failure.rule().reason, failure.message(), wake_after(o, now, failure));
+    if let Some((_, Err(Failure::RunInProgress))) = &o.facts.erased {
+        return in_progress(o, now);
     }
     match erasure::erase(o, now, since) {
         Erasing::Does(plan) => return *plan,
@@ -102,7 +102,7 @@ fn past_runs(o: &Observed, now: Timestamp) -> Option<VerificationPlan> {
     for tag in past {
         let failure = match (o.facts.looked.get(&tag), same_environment(o)) {
             (Some(Ok(looked)), _) if looked.runs.iter().all(ended) => continue,
-            (Some(Ok(_)), _) => Failure::RunInProgress,
+            (Some(Ok(_)), _) => return Some(in_progress(o, now)),
             (Some(Err(failure)), _) => failure.clone(),
             (None, _) if halted(o) => {
                 let message = "suspended, and the vendor is not asked whether a run is in progress".to_owned();
@@ -114,6 +114,12 @@ fn past_runs(o: &Observed, now: Timestamp) -> Option<VerificationPlan> {
         return Some(refused(o, now, &failure));
     }
     None
+}
+
+/// Looked for again after a while: nothing tells when it ends.
+fn in_progress(o: &Observed, now: Timestamp) -> VerificationPlan {
+    let (reason, message) = (Reason::RunInProgress, "a run of this object is in progress at the vendor".to_owned());
+    waiting(o, now, reason, message, wake_after(o, now, &Failure::RunInProgress))
 }
 
 fn refused(o: &Observed, now: Timestamp, failure: &Failure) -> VerificationPlan {

@@ -120,6 +120,7 @@ async fn the_policies_hold_for_everybody() {
     until(plane, true, ACCOUNT, &foreign).await;
     nobody_else_writes_a_status(plane).await;
     the_operators_account_keeps_to_its_own_secrets(plane).await;
+    the_operators_account_deletes_only_what_asks_for_it(plane).await;
     nobody_else_is_hindered(plane).await;
     the_policies_are_well_typed(plane).await;
 }
@@ -219,6 +220,40 @@ async fn the_operators_account_keeps_to_its_own_secrets(plane: &ControlPlane) {
         kubectl(plane, ACCOUNT, &["patch", "secret", name, "-n", SHOP, "-p", r#"{"stringData":{"a":"c"}}"#], None).await.unwrap();
         kubectl(plane, ACCOUNT, &["delete", "secret", name, "-n", SHOP], None).await.unwrap();
     }
+}
+
+async fn the_operators_account_deletes_only_what_asks_for_it(plane: &ControlPlane) {
+    let rights =
+        ["create", "clusterrole", "deletes", "--verb=delete,deletecollection", "--resource=identityverifications.onfido-operator.dev"];
+    ok(plane, &rights).await;
+    ok(plane, &["create", "clusterrolebinding", "deletes", "--clusterrole=deletes", "--user", ACCOUNT]).await;
+    let says = "deletes only an IdentityVerification that has ended and whose spec.retention.deleteAfter asks for it";
+    let delete = ["delete", "idv", "a", "-n", SHOP, "--dry-run=server", "--wait=false"];
+    let set = async |spec: &str| ok(plane, &["patch", "idv", "a", "-n", SHOP, "--type=merge", "-p", spec]).await;
+    let ended = async |status: &str| {
+        let args = ["patch", "idv", "a", "-n", SHOP, "--subresource=status", "--type=merge", "-p", status];
+        kubectl(plane, ACCOUNT, &args, None).await.unwrap();
+    };
+    let (no, yes) = (r#"{"status":{"completedAt":null}}"#, r#"{"status":{"completedAt":"2026-01-01T00:00:00Z"}}"#);
+    let redact = r#"{"spec":{"retention":{"redactAfter":"1h"}}}"#;
+    let both = r#"{"spec":{"retention":{"redactAfter":"1h","deleteAfter":"2h"}}}"#;
+    for (spec, status, allowed) in
+        [(r#"{"spec":{"retention":null}}"#, yes, false), (redact, yes, false), (both, no, false), (both, yes, true)]
+    {
+        set(spec).await;
+        ended(status).await;
+        let since = Instant::now();
+        // A binding is in force a moment after it is made.
+        while let Err(said) = kubectl(plane, ACCOUNT, &delete, None).await {
+            if !allowed && said.contains(says) {
+                break;
+            }
+            assert!(since.elapsed() < PATIENCE, "{spec} {status}: {said}");
+        }
+        assert!(allowed || kubectl(plane, ACCOUNT, &delete, None).await.is_err(), "{spec} {status}");
+    }
+    set(r#"{"spec":{"retention":null}}"#).await;
+    ok(plane, &delete).await; // everybody else is left alone
 }
 
 async fn nobody_else_is_hindered(plane: &ControlPlane) {

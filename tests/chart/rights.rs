@@ -117,6 +117,15 @@ async fn lives(release: &Release, scene: &Scene) {
     scene.decide(&run, "approved", json!({})).await;
     scene.until_condition("person", C::Verified, "True", "Verified").await;
 
+    scene.patch("person", json!({ "retention": { "redactAfter": "1ms", "deleteAfter": "2ms" } })).await;
+    let gone = async {
+        while scene.verifications().get_opt("person").await.unwrap().is_some() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    // If it stays, the table says why.
+    let _ = tokio::time::timeout(Duration::from_secs(10), gone).await;
+
     let wrong = json!({ "attributes": [{ "name": "birthdate", "value": "soon" }] });
     scene.verification("refused", wrong).await;
     scene.until_condition("refused", C::Accepted, "False", "AttributeInvalid").await;

@@ -121,12 +121,18 @@ async fn an_attempt_after_it_has_an_applicant_of_its_own() {
 #[tokio::test]
 async fn not_while_a_run_is_open() {
     let scene = Scene::new("not-redacted").await;
-    let run = scene.awaiting(NAME, redact("1s")).await;
-    // Given up here, it goes on there: the vendor works on it.
-    scene.simulator.capture(&run).await.unwrap();
+    let run = scene.awaiting(NAME, redact(SOON)).await;
+    scene.decide(&run, "processing", json!({})).await;
+    scene.until_phase(NAME, Phase::Processing).await;
+    // Given up here, it goes on there.
     scene.patch(NAME, json!({ "cancelled": true })).await;
-    scene.until_condition(NAME, C::Redacted, "False", "RunInProgress").await;
+    let waits = scene.until_condition(NAME, C::Redacted, "False", "RunInProgress").await;
+    assert!(status(&waits).basis.as_ref().unwrap().attributes.iter().any(|attribute| attribute.digest.is_some()), "nothing is removed");
     assert_eq!(scene.erased().await, [] as [String; 0]);
+    scene.decide(&run, "declined", json!({})).await;
+    scene.patch(NAME, redact("2s")).await; // whoever cannot wait for the next hourly look
+    scene.until_redacted().await;
+    assert_eq!(scene.erased().await.len(), 1);
 }
 
 #[tokio::test]
