@@ -10,10 +10,11 @@ use onfido_operator::{
     dev::{AuditEntry, ControlPlane},
     simulator::admin::{DefaultOutcome, LedgerEntry},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::{
     control_plane::options,
+    erasure::erasing,
     operator::{OPERATOR_NAMESPACE, Operator, Run, Scene, install},
 };
 
@@ -110,12 +111,16 @@ impl Cost {
     }
 }
 
-/// Lives side by side, from create to the verdict.
-async fn lives(what: &'static str, control_plane: &ControlPlane, scene: &Scene, word: &str, finalize: bool) -> Cost {
-    let names: Vec<String> = (0..LIVES).map(|number| format!("{word}-{number}")).collect();
+fn names(word: &str) -> Vec<String> {
+    (0..LIVES).map(|number| format!("{word}-{number}")).collect()
+}
+
+/// Lives side by side, from create to the verdict; `spec` is what they have beside the usual.
+async fn lives(what: &'static str, control_plane: &ControlPlane, scene: &Scene, word: &str, spec: Value, finalize: bool) -> Cost {
+    let names = names(word);
     let (mark, before) = (control_plane.audit_mark().await.unwrap(), ledger(scene).await.len());
     let runs = join_all(names.iter().map(async |name| {
-        let run = scene.awaiting(name, json!({})).await;
+        let run = scene.awaiting(name, spec.clone()).await;
         if finalize {
             scene.finalize(name).await;
         }
@@ -126,6 +131,19 @@ async fn lives(what: &'static str, control_plane: &ControlPlane, scene: &Scene, 
     let runs = runs.await.into_iter().collect();
     let audit = control_plane.audit_since(mark).await.unwrap();
     cost(what, &names, &audit, &ledger(scene).await[before..], &runs)
+}
+
+/// The ends of lives whose person is erased at the vendor, from delete until they are gone.
+async fn ends(what: &'static str, control_plane: &ControlPlane, scene: &Scene, word: &str) -> Cost {
+    let names = names(word);
+    let (mark, before) = (control_plane.audit_mark().await.unwrap(), ledger(scene).await.len());
+    join_all(names.iter().map(async |name| {
+        scene.delete(name).await;
+        scene.until_gone(name).await;
+    }))
+    .await;
+    let audit = control_plane.audit_since(mark).await.unwrap();
+    cost(what, &names, &audit, &ledger(scene).await[before..], &BTreeMap::new())
 }
 
 /// Lives over which the vendor takes five minutes, after the finalize.
@@ -168,8 +186,10 @@ async fn a_life_costs_what_is_promised_and_rest_costs_nothing() {
     scene.provider(json!({})).await;
     scene.until_provider("onfido", ConditionType::Ready, "True", "Succeeded").await;
 
-    let plain = lives("no faults, 50 at once", &control_plane, &scene, "plain", false).await;
-    let finalized = lives("the same, finalized before the outcome", &control_plane, &scene, "final", true).await;
+    let plain = lives("no faults, 50 at once", &control_plane, &scene, "plain", json!({}), false).await;
+    let finalized = lives("the same, finalized before the outcome", &control_plane, &scene, "final", json!({}), true).await;
+    let erasable = lives("no faults, to be erased when deleted", &control_plane, &scene, "erasable", erasing(), false).await;
+    let ends = ends("their ends", &control_plane, &scene, "erasable").await;
 
     let (mark, before) = (control_plane.audit_mark().await.unwrap(), ledger(&scene).await.len());
     tokio::time::sleep(IDLE).await; // this is what is measured
@@ -184,10 +204,10 @@ async fn a_life_costs_what_is_promised_and_rest_costs_nothing() {
         "\n| What                                         | lives | writes/1 | calls/1 | gets/1 | other writes | other gets |\n\
          |----------------------------------------------|------:|---------:|--------:|-------:|-------------:|-----------:|\n",
     );
-    for cost in [&plain, &finalized, &idle, &slow] {
+    for cost in [&plain, &finalized, &erasable, &ends, &idle, &slow] {
         table.push_str(&cost.row());
     }
-    for cost in [&plain, &finalized, &idle, &slow] {
+    for cost in [&plain, &finalized, &erasable, &ends, &idle, &slow] {
         writeln!(table, "{}: {:?}", cost.what, cost.asked).unwrap();
     }
     // Past the capture of the test's output: who runs it wants to see the figures.
@@ -202,6 +222,10 @@ async fn a_life_costs_what_is_promised_and_rest_costs_nothing() {
         assert_eq!(cost.reads, LIVES * READS, "{}: {:?}", cost.what, cost.asked);
         assert!(cost.other_reads <= 8, "{}: what is shared is read now and then: {:?}", cost.what, cost.asked);
     }
+    // The finalizer is put on, and taken off once the vendor was asked.
+    assert_eq!((erasable.writes, erasable.calls), (LIVES * (WRITES + 1), LIVES * CALLS), "{}: {:?}", erasable.what, erasable.asked);
+    assert_eq!((ends.writes, ends.calls, ends.reads), (LIVES, LIVES, 0), "{}: {:?}", ends.what, ends.asked);
+    assert_eq!((erasable.other_writes, ends.other_writes), (0, 0), "nothing is owed");
     // The key of the digests, once in the life of an installation; the provider, once: its webhook has another address after the restart.
     assert_eq!([&plain, &finalized, &idle, &slow].map(|cost| cost.other_writes), [1, 0, 0, 1]);
     assert_eq!((idle.writes, idle.calls), (0, 0), "rest: {:?}", idle.asked);
@@ -211,9 +235,11 @@ async fn a_life_costs_what_is_promised_and_rest_costs_nothing() {
     // One more for the word that the vendor has begun to work; another where a look and the delivery crossed.
     let most = slow.lives * (WRITES + 2);
     assert!((slow.lives * (WRITES + 1)..=most).contains(&slow.writes), "{}: {:?}", slow.what, slow.asked);
-    for cost in [&plain, &finalized, &idle, &slow] {
+    for cost in [&plain, &finalized, &erasable, &ends, &idle, &slow] {
         assert!(!cost.asked.keys().any(|asked| asked.contains("events")), "{}: {:?}", cost.what, cost.asked);
-        let refused = cost.asked.keys().filter(|asked| asked.contains("->") && *asked != "get secrets (the operator's own) -> 404");
+        // The key of the digests, before it is made, and the erasure ledger, where nothing was ever owed.
+        let usual = ["get secrets (the operator's own) -> 404", "get configmaps (the operator's own) -> 404"];
+        let refused = cost.asked.keys().filter(|asked| asked.contains("->") && !usual.contains(&asked.as_str()));
         assert_eq!(refused.count(), 0, "{}: {:?}", cost.what, cost.asked);
     }
 }

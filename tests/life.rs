@@ -3,6 +3,7 @@
 mod attempts;
 mod cancel;
 mod capture;
+mod deletion;
 mod expiry;
 mod inputs;
 mod link;

@@ -2,6 +2,7 @@
 //! Event, metric or status, and not on the operator's command line or in its environment.
 
 mod debug;
+mod erased;
 pub mod needles;
 
 use std::time::Duration;
@@ -83,6 +84,7 @@ async fn nothing_leaks(format: &'static str) {
     needles.extend(well(&scene, "well").await);
     needles.push(renewed(&scene, "renewed").await);
     needles.extend(linked(&scene, "linked").await);
+    erased::owed(&scene, "owed", &needles).await;
     refused_by_the_vendor(&scene).await;
     garbage(&scene).await;
     refused_by_us(&scene).await;

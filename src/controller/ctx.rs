@@ -108,7 +108,7 @@ impl Ctx {
     pub(super) fn owes(&self, namespace: &str, name: &str) {
         let found = self.providers.get(&ObjectRef::new(name).within(namespace));
         if let Some(uid) = found.as_deref().and_then(|provider| provider.meta().uid.as_deref()) {
-            self.memories.provider(uid, |memory| memory.debts = Known::Nothing);
+            self.memories.provider(uid, |memory| memory.debts = (Known::Nothing, memory.debts.1.wrapping_add(1)));
             self.nudge_providers();
         }
     }

@@ -86,7 +86,7 @@ impl Ledger {
             };
             if done {
                 let of = known.entry(provider.to_owned()).or_default();
-                (of.owed, of.room) = (of.owed + entries.len(), number);
+                (of.owed, of.room) = (of.owed + entries.keys().filter(|key| !key.starts_with(ORPHAN)).count(), number);
                 self.metrics.erasures_owed(known.values().map(|known| known.owed).sum());
                 return Ok(());
             }

@@ -48,8 +48,8 @@ pub(super) struct OfProvider {
     /// The digest of the token that was probed, and when.
     pub(super) probed: Option<([u8; 32], Timestamp)>,
     pub(super) failing_since: Option<Instant>,
-    /// Of what it owes.
-    pub(super) debts: plan::debts::Known,
+    /// Of what it owes, and how often something was added.
+    pub(super) debts: (plan::debts::Known, u64),
 }
 
 /// What a pass is about: while it stays the same, a pass before its time would find nothing new.

@@ -67,6 +67,7 @@ async fn drive(ctx: &Ctx, object: OnfidoProvider) -> Result<Wake, Trouble> {
     let uid = object.metadata.uid.clone().unwrap_or_default();
     let providers: Api<OnfidoProvider> = Api::namespaced(ctx.client.clone(), &namespace);
     let name = object.metadata.name.clone().unwrap_or_default();
+    let (debts, added) = ctx.memories.provider(&uid, |memory| memory.debts.clone());
     let mut observed = Observed {
         generation: object.metadata.generation.unwrap_or_default(),
         asked: api::asked(object.metadata.annotations.as_ref()).map(str::to_owned),
@@ -74,7 +75,7 @@ async fn drive(ctx: &Ctx, object: OnfidoProvider) -> Result<Wake, Trouble> {
         status: object.status.clone().unwrap_or_default(),
         webhook_url: format!("{}{}", ctx.settings.webhook_public_url, crate::webhook::path(&namespace, &name)),
         last_probe: None,
-        debts: ctx.memories.provider(&uid, |memory| memory.debts.clone()),
+        debts,
         jitter: jitter(&uid),
         facts: Facts::default(),
         timing: ctx.timing().clone(),
@@ -98,8 +99,8 @@ async fn drive(ctx: &Ctx, object: OnfidoProvider) -> Result<Wake, Trouble> {
                 let known = debts::known(&observed, Timestamp::now());
                 // What was added during the pass is not known.
                 ctx.memories.provider(&uid, |memory| {
-                    if observed.facts.debts.is_some() && memory.debts == observed.debts {
-                        memory.debts = known;
+                    if memory.debts.1 == added {
+                        memory.debts.0 = known;
                     }
                 });
                 return Ok(plan.wake);

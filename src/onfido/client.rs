@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
-use reqwest::{Method, Response, redirect};
+use reqwest::{Method, Response, StatusCode, redirect};
 use serde::{Serialize, de::DeserializeOwned};
 use url::Url;
 
@@ -174,8 +174,9 @@ impl Client {
     /// `DELETE /applicants/{id}`: schedules its erasure, with everything that hangs on it. Repeatable.
     pub async fn delete_applicant(&self, _: Permit, id: &ApplicantId) -> Result<(), VendorError> {
         let request = self.transport.posts.request(Method::DELETE, self.endpoint.join(&["applicants", id.as_str()]));
-        // There is nothing to read: the status says it all.
-        self.answered(request.timeout(self.transport.timeouts.post)).await.map(drop)
+        let answer = self.answered(request.timeout(self.transport.timeouts.post)).await?;
+        // Another success is not the vendor's: what stands between us may answer anything with a page of its own.
+        if answer.status() == StatusCode::NO_CONTENT { Ok(()) } else { Err(VendorError::Unreadable) }
     }
 
     /// `GET /applicants/{id}`

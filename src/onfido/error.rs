@@ -270,6 +270,16 @@ mod tests {
     }
 
     #[test]
+    fn an_applicant_with_a_run_in_progress_is_not_one_that_is_refused() {
+        for status in [400, 409, 422] {
+            assert_eq!(refusal(status, "deletion_incomplete_checks"), VendorError::RunInProgress);
+        }
+        for (status, expected) in [(404, VendorError::NotFound), (410, VendorError::Gone), (500, VendorError::Server { status: 500 })] {
+            assert_eq!(refusal(status, "deletion_incomplete_checks"), expected);
+        }
+    }
+
+    #[test]
     fn only_the_keys_of_fields_are_kept() {
         let names = |fields: Value| match VendorError::refusal(422, json!({"error": {"fields": fields}}).to_string().as_bytes(), None) {
             VendorError::Invalid { fields } => fields,

@@ -62,7 +62,7 @@ pub(super) fn next(o: &Observed, now: Timestamp) -> Option<Effect> {
 fn is_due(o: &Observed, now: Timestamp) -> bool {
     match &o.debts {
         Known::Nothing => true,
-        Known::Empty => false,
+        Known::Empty => o.is_asked(), // another operator may have added something
         // A person asks for it, or the credentials have just become good.
         Known::Owes { again, .. } => *again <= now || o.is_asked() || !is_authenticated(o),
     }

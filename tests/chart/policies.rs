@@ -41,9 +41,9 @@ async fn plane() -> &'static ControlPlane {
                 ok(&plane, &["create", "rolebinding", role, "-n", SHOP, "--clusterrole", role, "--user", &format!("{role}er")]).await;
             }
             // More than anybody should have: what remains is what the policies forbid.
-            ok(&plane, &["create", "clusterrole", "everything-on-secrets", "--verb=*", "--resource=secrets"]).await;
+            ok(&plane, &["create", "clusterrole", "everything", "--verb=*", "--resource=secrets,configmaps"]).await;
             for (name, user) in [("operator", ACCOUNT), ("tenant", TENANT)] {
-                ok(&plane, &["create", "clusterrolebinding", name, "--clusterrole=everything-on-secrets", "--user", user]).await;
+                ok(&plane, &["create", "clusterrolebinding", name, "--clusterrole=everything", "--user", user]).await;
             }
             plane
         })
@@ -120,6 +120,8 @@ async fn the_policies_hold_for_everybody() {
     until(plane, true, ACCOUNT, &foreign).await;
     nobody_else_writes_a_status(plane).await;
     the_operators_account_keeps_to_its_own_secrets(plane).await;
+    the_operators_account_keeps_to_its_own_ledger(plane).await;
+    the_operators_account_changes_its_finalizer_and_nothing_else(plane).await;
     the_operators_account_deletes_only_what_asks_for_it(plane).await;
     nobody_else_is_hindered(plane).await;
     the_policies_are_well_typed(plane).await;
@@ -256,6 +258,73 @@ async fn the_operators_account_deletes_only_what_asks_for_it(plane: &ControlPlan
     ok(plane, &delete).await; // everybody else is left alone
 }
 
+async fn the_operators_account_keeps_to_its_own_ledger(plane: &ControlPlane) {
+    let map = |name: &str, labels: Value| json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": name, "namespace": NAMESPACE, "labels": labels }, "data": { "a": "b" } });
+    let managed = || json!({ "app.kubernetes.io/managed-by": "onfido-operator" });
+    let ours = || json!({ "app.kubernetes.io/managed-by": "onfido-operator", "onfido-operator.dev/ledger": "erasures" });
+    let foreign = "touches only ConfigMaps that are labelled";
+    for labels in [json!({}), managed(), json!({ "onfido-operator.dev/ledger": "erasures" })] {
+        let said = kubectl(plane, ACCOUNT, &["create", "-f", "-"], Some(&map("tried", labels))).await.expect_err("created");
+        assert!(said.contains(foreign), "{said}");
+    }
+    kubectl(plane, ADMIN, &["create", "-f", "-"], Some(&map("theirs", managed()))).await.unwrap();
+    kubectl(plane, ACCOUNT, &["create", "-f", "-"], Some(&map("ledger", ours()))).await.unwrap();
+    let change = r#"{"data":{"a":"c"}}"#;
+    let take_over = r#"{"metadata":{"labels":{"onfido-operator.dev/ledger":"erasures"}}}"#;
+    for args in [
+        &["patch", "configmap", "theirs", "-n", NAMESPACE, "-p", change][..],
+        &["patch", "configmap", "theirs", "-n", NAMESPACE, "-p", take_over],
+        &["delete", "configmap", "theirs", "-n", NAMESPACE],
+    ] {
+        let said = kubectl(plane, ACCOUNT, args, None).await.expect_err("theirs");
+        assert!(said.contains(foreign), "{args:?}: {said}");
+    }
+    kubectl(plane, ACCOUNT, &["patch", "configmap", "ledger", "-n", NAMESPACE, "-p", change], None).await.unwrap();
+    kubectl(plane, ADMIN, &["delete", "configmap", "theirs", "ledger", "-n", NAMESPACE], None).await.unwrap();
+}
+
+async fn the_operators_account_changes_its_finalizer_and_nothing_else(plane: &ControlPlane) {
+    const OURS: &str = "onfido-operator.dev/erasure";
+    const THEIRS: &str = "example.com/other";
+    let patch = |patch: Value| async move {
+        kubectl(plane, ACCOUNT, &["patch", "idv", "a", "-n", SHOP, "--type=merge", "-p", &patch.to_string()], None).await
+    };
+    let (spec, metadata, finalizer) = ("changes no spec", "changes no metadata", "changes no finalizer");
+    for (change, says) in [
+        (json!({ "spec": { "submittedAttempt": 1 } }), spec),
+        (json!({ "spec": { "subject": "b" } }), "immutable"),
+        (json!({ "spec": { "deletionPolicy": "DeleteApplicant" } }), spec),
+        (json!({ "metadata": { "labels": { "a": "b" } } }), metadata),
+        (json!({ "metadata": { "annotations": { "a": "b" } } }), metadata),
+        (json!({ "metadata": { "ownerReferences": [{ "apiVersion": "v1", "kind": "ConfigMap", "name": "a", "uid": "a" }] } }), metadata),
+        (json!({ "metadata": { "finalizers": [THEIRS] } }), finalizer),
+        (json!({ "metadata": { "finalizers": [OURS, THEIRS] } }), finalizer),
+    ] {
+        let said = patch(change.clone()).await.expect_err("changed");
+        assert!(said.contains(says), "{change}: {said}");
+    }
+    let another = json!({ "apiVersion": format!("{GROUP}/v1alpha1"), "kind": "IdentityVerification", "metadata": { "name": "made", "namespace": SHOP },
+        "spec": { "providerRef": { "name": "a" }, "subject": "a", "attributesFrom": [{ "secretRef": { "name": "a" } }] } });
+    ok(plane, &["create", "clusterrolebinding", "editor-too", "--clusterrole=edit", "--user", ACCOUNT]).await;
+    let since = Instant::now();
+    loop {
+        let said = kubectl(plane, ACCOUNT, &["create", "-f", "-"], Some(&another)).await.expect_err("created");
+        if said.contains("creates none") {
+            break;
+        }
+        assert!(said.contains("cannot") && since.elapsed() < PATIENCE, "{said}");
+    }
+    patch(json!({ "metadata": { "finalizers": [OURS] } })).await.unwrap();
+    let both = json!({ "metadata": { "finalizers": [THEIRS, OURS] } }).to_string();
+    kubectl(plane, ADMIN, &["patch", "idv", "a", "-n", SHOP, "--type=merge", "-p", &both], None).await.unwrap();
+    let said = patch(json!({ "metadata": { "finalizers": null } })).await.expect_err("taken off");
+    assert!(said.contains(finalizer), "{said}");
+    patch(json!({ "metadata": { "finalizers": [THEIRS] } })).await.unwrap();
+    kubectl(plane, ADMIN, &["patch", "idv", "a", "-n", SHOP, "--type=merge", "-p", r#"{"metadata":{"finalizers":null}}"#], None)
+        .await
+        .unwrap();
+}
+
 async fn nobody_else_is_hindered(plane: &ControlPlane) {
     for who in [ADMIN, TENANT] {
         kubectl(plane, who, &["create", "-f", "-"], Some(&secret("own", json!({}), "example.com/other"))).await.unwrap();
@@ -272,7 +341,7 @@ async fn the_policies_are_well_typed(plane: &ControlPlane) {
     loop {
         let policies: Value = serde_json::from_str(&ok(plane, &["get", "validatingadmissionpolicies", "-o", "json"]).await).unwrap();
         let policies = policies["items"].as_array().unwrap();
-        assert_eq!(policies.len(), 2);
+        assert_eq!(policies.len(), 5);
         if policies.iter().all(|policy| policy["status"]["observedGeneration"] == policy["metadata"]["generation"]) {
             for policy in policies {
                 assert_eq!(policy["status"]["typeChecking"].get("expressionWarnings"), None, "{policy}");

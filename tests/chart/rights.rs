@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use k8s_openapi::api::{
-    core::v1::Secret,
+    core::v1::{ConfigMap, Secret},
     rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, Subject},
 };
 use kube::{
@@ -13,11 +13,12 @@ use kube::{
 use onfido_operator::{
     api::ConditionType as C,
     dev::{ADMIN, AuditEntry, AuditMark},
+    simulator::admin::DefaultOutcome,
 };
 use serde_json::json;
 
 use super::{chart, release::Release};
-use crate::support::operator::Scene;
+use crate::support::operator::{PATIENCE, Scene};
 
 /// One verb on one resource in one place.
 struct Right {
@@ -98,7 +99,8 @@ fn rights(namespace: Option<&str>, rules: Option<Vec<PolicyRule>>) -> Vec<Right>
     found
 }
 
-/// Lives that use every right: a namespace that is selected by its labels, a capture Secret that somebody changed, two refusals.
+/// Lives that use every right: a namespace that is selected by its labels, a capture Secret that somebody changed, two refusals, an erasure
+/// that is owed because a run is in progress, and settled when it has ended.
 async fn lives(release: &Release, scene: &Scene) {
     let selector = json!({ "matchLabels": { "kubernetes.io/metadata.name": scene.namespace } });
     let allowed = json!({ "from": "Selector", "selector": selector });
@@ -140,6 +142,32 @@ async fn lives(release: &Release, scene: &Scene) {
     };
     // If it never is, the table says why.
     let _ = tokio::time::timeout(Duration::from_secs(10), counted).await;
+
+    let hold = DefaultOutcome { hold: true, ..DefaultOutcome::default() };
+    scene.simulator.default_outcome(&scene.account, &hold).await.unwrap();
+    let applicant = scene.erasable("erased").await;
+    let run = scene.run_of("erased").await;
+    scene.simulator.capture(&run).await.unwrap();
+    scene.delete("erased").await;
+    scene.until_gone("erased").await;
+    let owed = async {
+        while ledger(release).await != [applicant.as_str()] {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        scene.decide(&run, "approved", json!({})).await;
+        scene.ask_provider("1").await;
+        while !ledger(release).await.is_empty() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, owed).await.expect("owed, then settled");
+}
+
+/// The keys of all erasure ledgers of the release's namespace.
+async fn ledger(release: &Release) -> Vec<String> {
+    let maps = Api::<ConfigMap>::namespaced(release.control_plane.client(ADMIN).unwrap(), release.namespace);
+    let found = maps.list(&ListParams::default().labels("onfido-operator.dev/ledger=erasures")).await.unwrap();
+    found.items.into_iter().flat_map(|map| map.data.unwrap_or_default().into_keys()).collect()
 }
 
 /// Compares what was granted with what was asked since the mark; shows the table.

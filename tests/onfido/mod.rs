@@ -132,6 +132,26 @@ async fn each_call_asks_for_what_it_says() {
 }
 
 #[tokio::test]
+async fn an_erasure_is_asked_for_once_and_believed_by_its_status_alone() {
+    let incomplete = r#"{"error":{"type":"deletion_incomplete_checks","message":"Canary has checks"}}"#;
+    for (reply, expected) in [
+        (answer(204, "", ""), Ok(())),
+        (answer(404, "", ""), Err(VendorError::NotFound)),
+        (answer(410, "", ""), Err(VendorError::Gone)),
+        (json(422, incomplete), Err(VendorError::RunInProgress)),
+        (json(200, "{}"), Err(VendorError::Unreadable)),
+        (json(202, "<p>a proxy's page</p>"), Err(VendorError::Unreadable)),
+        (json(503, ""), Err(VendorError::Server { status: 503 })),
+    ] {
+        let listener = Listener::start(move |_| reply.clone()).await;
+        let client = client(&listener);
+        assert_eq!(client.delete_applicant(permit(&client), &applicant_id()).await, expected);
+        let lines: Vec<_> = listener.requests().iter().map(|r| format!("{} {}", r.method, r.path)).collect();
+        assert_eq!(lines, ["DELETE /v3.6/applicants/applicant-1"]);
+    }
+}
+
+#[tokio::test]
 async fn an_answer_without_a_token_is_none() {
     for body in ["{}", r#"{"token":""}"#, r#"{"token":null}"#, r#"{"token":["canary"]}"#, "canary"] {
         let listener = Listener::start(move |_| json(200, body)).await;

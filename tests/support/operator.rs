@@ -379,6 +379,14 @@ impl Scene {
     }
 
     pub async fn until_provider(&self, name: &str, type_: ConditionType, status: &str, reason: &str) -> OnfidoProvider {
+        self.until_provider_is(name, &format!("{type_}={status} {reason}"), |object| {
+            says(object.status.as_ref().map_or(&[], |s| &s.conditions), type_, status, reason, object.metadata.generation)
+        })
+        .await
+    }
+
+    /// Waits until a provider is as it should be.
+    pub async fn until_provider_is(&self, name: &str, what: &str, holds: impl Fn(&OnfidoProvider) -> bool) -> OnfidoProvider {
         let mut last = None;
         let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
         let api: Api<DeserializeGuard<OnfidoProvider>> = Api::namespaced(self.client.clone(), &self.namespace);
@@ -386,8 +394,7 @@ impl Scene {
         let watching = async {
             while let Ok(Some(object)) = seen.try_next().await {
                 let Ok(object) = object.0 else { continue };
-                let conditions = object.status.as_ref().map_or(&[][..], |s| &s.conditions);
-                if says(conditions, type_, status, reason, object.metadata.generation) {
+                if holds(&object) {
                     return object;
                 }
                 last = Some(object);
@@ -397,7 +404,7 @@ impl Scene {
         match tokio::time::timeout(PATIENCE, watching).await {
             Ok(object) => object,
             Err(_) => panic!(
-                "waited in vain for {type_}={status} {reason} of {}/{name}; its status:\n{}",
+                "waited in vain for {what} of {}/{name}; its status:\n{}",
                 self.namespace,
                 serde_json::to_string_pretty(&last.and_then(|object| object.status)).unwrap()
             ),

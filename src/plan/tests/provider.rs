@@ -245,6 +245,12 @@ fn the_ledger_is_read_until_it_is_known_to_be_empty() {
     let rows: Vec<(&str, Observed, Option<Effect>, &str)> = vec![
         ("at the start", owing(Known::Nothing), Some(Effect::ReadLedger), "OnChange"),
         ("never while it is empty", owing(Known::Empty), None, "+60"),
+        (
+            "but if somebody asks",
+            with(owing(Known::Empty), |o| (o.asked, o.facts.probe) = (Some("a".into()), Some(Ok(())))),
+            Some(Effect::ReadLedger),
+            "OnChange",
+        ),
         ("what is owed waits", owing(owes(None, 9000)), None, "+60"),
         ("its next try may come first", owing(owes(None, 120)), None, "+20"),
         ("until it is due", owing(owes(None, 100)), Some(Effect::ReadLedger), "OnChange"),
