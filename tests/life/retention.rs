@@ -2,7 +2,7 @@
 
 use onfido_operator::{
     api::{ConditionType as C, IdentityVerification, IdentityVerificationStatus, Phase},
-    simulator::admin::{Fault, FaultKind, Operation},
+    simulator::admin::Operation,
 };
 use serde_json::{Value, json};
 
@@ -35,21 +35,6 @@ impl Scene {
 
     async fn until_redacted(&self) -> IdentityVerification {
         self.until_condition(NAME, C::Redacted, "True", "Redacted").await
-    }
-
-    async fn until_gone(&self) {
-        let gone = async {
-            while self.verifications().get_opt(NAME).await.unwrap().is_some() {
-                tokio::time::sleep(std::time::Duration::from_millis(20)).await; // its end is not among what `until` sees
-            }
-        };
-        tokio::time::timeout(crate::support::operator::PATIENCE, gone).await.expect("the object is not deleted");
-    }
-
-    /// The applicants that the vendor was asked to erase and has scheduled, in order.
-    async fn erased(&self) -> Vec<String> {
-        let calls = self.ledger(Operation::DeleteApplicant).await;
-        calls.into_iter().filter(|call| call.committed).filter_map(|call| call.applicant_id).collect()
     }
 }
 
@@ -123,6 +108,7 @@ async fn not_while_a_run_is_open() {
     let scene = Scene::new("not-redacted").await;
     let run = scene.awaiting(NAME, redact(SOON)).await;
     scene.decide(&run, "processing", json!({})).await;
+    scene.finalize(NAME).await;
     scene.until_phase(NAME, Phase::Processing).await;
     // Given up here, it goes on there.
     scene.patch(NAME, json!({ "cancelled": true })).await;
@@ -145,21 +131,19 @@ async fn a_vendor_that_is_dead_is_waited_for_and_then_owed() {
     scene.deliver_to(&operator).await;
     scene.provider(json!({})).await;
     scene.decided(json!({})).await;
-    let dead = FaultKind::Status { status: 503, retry_after: None, error_type: None, body: None };
-    scene.simulator.fault(&Fault { count: 100_000, ..Fault::once(Operation::DeleteApplicant, &scene.account, dead) }).await.unwrap();
+    scene.erases_nothing(503).await;
     scene.patch(NAME, redact(SOON)).await;
     scene.until_condition(NAME, C::Redacted, "False", "Unreachable").await;
     let done = scene.until_redacted().await;
-    assert_eq!(status(&done).erasure.as_ref().unwrap().applicant_ids.len(), 1, "owed");
+    let applicant = status(&done).applicant_id.clone().unwrap();
+    assert_eq!(status(&done).erasure.as_ref().unwrap().applicant_ids, [applicant.clone()]);
     scene.until_event(NAME, "ErasureOwed").await;
+    scene.until_owed(&[&applicant]).await;
     assert_eq!(scene.erased().await, [] as [String; 0]);
     scene.simulator.clear_faults(Some(&scene.account)).await.unwrap();
-    let settled = async {
-        while scene.erased().await.is_empty() {
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await; // the ledger cannot be watched
-        }
-    };
-    tokio::time::timeout(crate::support::operator::PATIENCE, settled).await.expect("what is owed is asked for");
+    scene.ask_provider("now").await;
+    scene.until_owed(&[]).await;
+    assert_eq!(scene.erased().await, [applicant], "what is owed is asked for");
 }
 
 #[tokio::test]
@@ -168,14 +152,14 @@ async fn the_object_goes_at_its_time_and_the_policy_says_what_becomes_of_the_per
         let scene = Scene::new(word).await;
         scene.decided(json!({ "deletionPolicy": policy })).await;
         scene.patch(NAME, json!({ "retention": { "deleteAfter": "1s" } })).await;
-        scene.until_gone().await;
+        scene.until_gone(NAME).await;
         assert_eq!(scene.erased().await.len(), asked, "{policy}");
     }
     // One that was redacted before is not asked for again.
     let scene = Scene::new("gone-twice").await;
     scene.decided(json!({ "deletionPolicy": "DeleteApplicant" })).await;
     scene.patch(NAME, json!({ "retention": { "redactAfter": "1s", "deleteAfter": "2s" } })).await;
-    scene.until_gone().await;
+    scene.until_gone(NAME).await;
     assert_eq!(scene.ledger(Operation::DeleteApplicant).await.len(), 1);
 }
 
@@ -224,7 +208,7 @@ async fn a_crash_on_the_way_changes_nothing() {
         first.child.kill();
         let _second = Operator::start(control_plane, &Run { pause_at: None, ..run }).await;
         if place.ends_with("DeleteObject") {
-            scene.until_gone().await;
+            scene.until_gone(NAME).await;
         } else {
             scene.until_redacted().await;
         }
