@@ -190,7 +190,7 @@ fn a_probe_of_tomorrow_is_none() {
 
 #[test]
 fn a_person_who_asks_has_the_token_probed_now() {
-    let asked = |o: Observed| with(o, |o| o.asked = Some("now-1".into()));
+    let asked = |o: Observed| with(o, |o| (o.asked, o.facts.debts) = (Some("now-1".into()), Some(Ok(vec![]))));
     let answer = |o: &Observed| plan(o, t(10)).status.reconciled;
     assert_eq!(plan(&asked(proven()), t(10)).effect, Some(Effect::Probe));
     assert_eq!(plan(&proven(), t(10)).effect, None);
