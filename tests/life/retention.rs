@@ -64,7 +64,7 @@ async fn at_its_time_nothing_of_the_person_is_left_but_the_decision() {
     scene.until_condition(NAME, C::Verified, "True", "Verified").await;
     // The vendor has scheduled it.
     let applicant = old.applicant_id.unwrap();
-    assert_eq!(scene.erased().await, [applicant.clone()]);
+    assert_eq!(scene.erased().await, std::slice::from_ref(&applicant));
     let erasure = new.erasure.unwrap();
     assert_eq!(erasure.applicant_ids, [applicant]);
     assert!(erasure.requested_at.0 <= new.redacted_at.unwrap().0);
@@ -96,7 +96,7 @@ async fn an_attempt_after_it_has_an_applicant_of_its_own() {
     assert!(!status(&open).conditions.iter().any(|condition| condition.type_ == "Redacted") && status(&open).redacted_at.is_none());
     scene.decide(status(&open).workflow_run_id.as_deref().unwrap(), "approved", json!({})).await;
     let done = scene.until_condition(NAME, C::Verified, "True", "Verified").await;
-    assert_eq!(scene.erased().await, [first.clone()], "as long as nothing asks for more");
+    assert_eq!(scene.erased().await, std::slice::from_ref(&first), "as long as nothing asks for more");
     scene.patch(NAME, redact(SOON)).await;
     scene.until_redacted().await;
     assert_eq!(scene.erased().await, [first, second], "each once");
@@ -136,7 +136,7 @@ async fn a_vendor_that_is_dead_is_waited_for_and_then_owed() {
     scene.until_condition(NAME, C::Redacted, "False", "Unreachable").await;
     let done = scene.until_redacted().await;
     let applicant = status(&done).applicant_id.clone().unwrap();
-    assert_eq!(status(&done).erasure.as_ref().unwrap().applicant_ids, [applicant.clone()]);
+    assert_eq!(status(&done).erasure.as_ref().unwrap().applicant_ids, std::slice::from_ref(&applicant));
     scene.until_event(NAME, "ErasureOwed").await;
     scene.until_owed(&[&applicant]).await;
     assert_eq!(scene.erased().await, [] as [String; 0]);
