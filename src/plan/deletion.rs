@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 
 use crate::{
-    api::{DeletionPolicy, Operation, OperationKind, Reason},
+    api::{DeletionPolicy, IdentityVerificationStatus, Operation, OperationKind, Reason},
     onfido::model::WorkflowRun,
 };
 
@@ -17,16 +17,37 @@ use super::{
     turn::{halted, look, nothing, perform},
 };
 
-/// The plan, once the finalizer is as the policy asks: on before anything of the object is at the vendor, or on record as such, and off
-/// where nothing would be erased. What a call has brought goes on record first.
-pub(super) fn prepared(o: &Observed, plan: VerificationPlan) -> VerificationPlan {
+/// The plan, with the finalizer as the policy asks: on before anything is begun at the vendor or recorded as being there, and off where
+/// nothing would be erased. Where that is asked for later it comes last: a finalizer that cannot be written keeps no verdict alive.
+pub(super) fn prepared(o: &Observed, now: Timestamp, plan: VerificationPlan) -> VerificationPlan {
     let erases = o.spec.deletion_policy == DeletionPolicy::DeleteApplicant;
-    let at_vendor = plan.status.operation.is_some() || !erasure::applicants(&plan.status).is_empty();
+    let begins = plan.effect.as_ref().is_some_and(Effect::is_unrepeatable) || !at_vendor(&o.status);
     match (erases, o.finalizer) {
+        // What a call has brought goes on record first.
         _ if o.deleting.is_some() || o.facts.has_called() => plan,
-        (true, false) if at_vendor => perform(o, Effect::HoldDeletion),
-        (false, true) => perform(o, Effect::ReleaseDeletion { lost: vec![] }),
+        (true, false) if at_vendor(&plan.status) && begins => perform(o, Effect::HoldDeletion),
+        (true, false) if at_vendor(&plan.status) => last(o, now, plan, Effect::HoldDeletion),
+        (false, true) => last(o, now, plan, Effect::ReleaseDeletion { lost: vec![] }),
         _ => plan,
+    }
+}
+
+/// Whether the finalizer is not on that the policy asks for, so that a deletion would erase nobody.
+pub(super) fn is_unprepared(o: &Observed) -> bool {
+    o.spec.deletion_policy == DeletionPolicy::DeleteApplicant && !o.finalizer && at_vendor(&o.status)
+}
+
+fn at_vendor(status: &IdentityVerificationStatus) -> bool {
+    status.operation.is_some() || !erasure::applicants(status).is_empty()
+}
+
+/// The plan, and this once nothing else is to be done or recorded. A plan that records is not made again in the same pass: it would count
+/// what it has learned twice.
+fn last(o: &Observed, now: Timestamp, plan: VerificationPlan, effect: Effect) -> VerificationPlan {
+    match plan.effect {
+        Some(_) => plan,
+        None if plan.status == o.status => Plan { effect: Some(effect), ..plan },
+        None => Plan { wake: Wake::At(now), ..plan },
     }
 }
 

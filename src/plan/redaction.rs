@@ -13,7 +13,7 @@ use crate::{
 };
 
 use super::{
-    Effect, Failure, Observed, Plan, VerificationPlan, Wake, conditions,
+    Effect, Failure, Observed, Plan, VerificationPlan, Wake, conditions, deletion,
     erasure::{self, Erasing, Wait},
     schedule::after,
     turn::{halted, nothing, perform, same_environment, wake_after},
@@ -63,7 +63,7 @@ pub(super) fn at_last(o: &Observed, now: Timestamp, plan: VerificationPlan) -> V
     }
     match step {
         Step::Redact => redact(o, now, moment),
-        Step::Delete if o.facts.deleted => nothing(o),
+        Step::Delete if o.facts.deleted || deletion::is_unprepared(o) => nothing(o),
         Step::Delete => perform(o, Effect::DeleteObject),
     }
 }

@@ -150,8 +150,9 @@ async fn a_vendor_that_is_dead_is_waited_for_and_then_owed() {
 async fn the_object_goes_at_its_time_and_the_policy_says_what_becomes_of_the_person() {
     for (word, policy, asked) in [("kept-there", "Retain", 0), ("gone-there", "DeleteApplicant", 1)] {
         let scene = Scene::new(word).await;
-        scene.decided(json!({ "deletionPolicy": policy })).await;
-        scene.patch(NAME, json!({ "retention": { "deleteAfter": "1s" } })).await;
+        scene.decided(json!({})).await;
+        // Both asked for in the same moment, and due at once.
+        scene.patch(NAME, json!({ "deletionPolicy": policy, "retention": { "deleteAfter": "1ms" } })).await;
         scene.until_gone(NAME).await;
         assert_eq!(scene.erased().await.len(), asked, "{policy}");
     }

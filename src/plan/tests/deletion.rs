@@ -81,6 +81,25 @@ fn deletion_is_held_before_anything_is_at_the_vendor_and_only_then() {
 }
 
 #[test]
+fn a_policy_that_comes_later_keeps_nothing_from_being_recorded() {
+    let time = |seconds| Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(t(seconds)));
+    let expired = with(settled("approved"), |o| o.status.verified_until = time(150));
+    let looked_for = with(known_for(run_intended(), 100), |o| o.facts.looked = looked(vec![]));
+    let retained = with(expired.clone(), |o| o.finalizer = true);
+    let says = "Verified=False/Expired";
+    check(vec![
+        Row("a verdict ends first", erasing(expired), 200, ["", "Approved", says, "", "Fields", "+0", ""]),
+        Row("also where the finalizer goes", retained, 200, ["", "Approved", says, "", "Fields", "+0", ""]),
+        Row("a look is counted once", erasing(looked_for), 200, ["", "Pending", "", "StartRun 0 1", "Operation nonce-1+", "+0", ""]),
+    ]);
+    let mut another = erasing(with(settled("declined"), |o| (o.spec.attempt, o.generation) = (2, 2)));
+    (another.facts.attributes, another.facts.looked) = (Some(Ok(person())), looked(vec![]));
+    assert_eq!(effect_of(&step(&another, 200)), "HoldDeletion", "what would be begun waits for it");
+    let begun = step(&with(another, |o| o.finalizer = true), 200);
+    assert!(begun.effect.as_ref().is_some_and(Effect::is_unrepeatable), "{:?}", begun.effect);
+}
+
+#[test]
 fn what_is_there_is_erased_then_the_object_goes() {
     let row = |name, o, effect, wake| Row(name, o, EARLY, [effect, "Approved", "=", "", "Fields", wake, ""]);
     let gone = with(deleted(settled("approved")), |o| o.finalizer = false);

@@ -353,6 +353,15 @@ fn the_object_goes_at_its_time() {
         plain("then it goes", redacted(o(both)), 300, "DeleteObject", "OnChange"),
         plain("an edit that makes it later counts from the outcome", o(json!({"deleteAfter": "1h"})), 300, "", "+3400"),
     ]);
+    // Where the policy asks for erasure a deletion would erase nobody without the finalizer.
+    let policy = |finalizer| {
+        let o = o(json!({"deleteAfter": "200s"}));
+        with(o, |o| (o.spec.deletion_policy, o.finalizer) = (crate::api::DeletionPolicy::DeleteApplicant, finalizer))
+    };
+    check(vec![
+        plain("first it is held", policy(false), 300, "HoldDeletion", "OnChange"),
+        plain("then deleted", policy(true), 300, "DeleteObject", "OnChange"),
+    ]);
     let begun = kept(begins(settled("declined"), person()), json!({"deleteAfter": "1s"}));
     assert_eq!(effect_of(&step(&begun, 300)), "UpdateApplicant", "not while another attempt begins");
     let open = kept(open("awaiting_input"), json!({"deleteAfter": "1s"}));
