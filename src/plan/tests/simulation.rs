@@ -2,6 +2,7 @@
 //! passes made from a stale view. Every combination is tried; nothing is left to chance. The real driver is tested elsewhere.
 
 mod cancelled;
+mod redacted;
 mod refusals;
 mod second;
 mod stale;
@@ -182,9 +183,11 @@ impl World {
                 let found = self.vendor.iter().find(|other| other.id == *run).expect("a recorded run exists");
                 Ok(Receipt::RunRead(Box::new(self.as_it_is(found))))
             }
-            Effect::HoldDeletion | Effect::ReleaseDeletion { .. } | Effect::EraseApplicant { .. } | Effect::OweErasure { .. } => {
-                unreachable!("nothing is erased here")
+            Effect::EraseApplicant { id, .. } => {
+                self.people.erase(id.as_str());
+                Ok(Receipt::ApplicantErased(id.clone()))
             }
+            Effect::HoldDeletion | Effect::ReleaseDeletion { .. } | Effect::OweErasure { .. } => unreachable!("nothing is deleted here"),
             Effect::UpdateApplicant { nonce, id, applicant } => {
                 let fate = self.post(nonce);
                 self.people.change(self.now, id.as_str(), applicant, fate, self.vendor.iter());

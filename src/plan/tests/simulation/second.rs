@@ -11,6 +11,8 @@ use crate::onfido::model::{NewApplicant, RunStatus};
 pub(super) struct People {
     held: BTreeMap<String, String>,
     late: Vec<(i64, String, String)>,
+    /// Those whose erasure was asked for, as often as it was.
+    pub(super) erased: Vec<String>,
     pub(super) ended: BTreeMap<String, (&'static str, String)>,
     edited: bool,
     pub(super) submission_of: i32,
@@ -48,6 +50,12 @@ impl People {
         }
     }
 
+    /// It holds nothing any more, and can be changed by nobody.
+    pub(super) fn erase(&mut self, id: &str) {
+        self.held.remove(id);
+        self.erased.push(id.into());
+    }
+
     /// What was sent and is carried out late.
     pub(super) fn move_on(&mut self, now: i64) {
         let (due, later) = self.late.drain(..).partition(|(at, _, _)| *at <= now);
@@ -66,7 +74,7 @@ impl People {
 
 impl World {
     /// Another attempt, with other values if `edited`, up to its verdict.
-    fn live_again(&mut self, often: usize, edited: bool) {
+    pub(super) fn live_again(&mut self, often: usize, edited: bool) {
         let generation = self.stored.generation;
         (self.run_status, self.people.edited) = ("awaiting_input", edited);
         (self.stored.spec.attempt, self.stored.generation) = (2, generation + 1);
@@ -93,7 +101,7 @@ impl World {
     }
 
     /// The verdict of the second attempt is the truth, everything is acknowledged, and nothing more is done. Its runs.
-    fn assert_verified_again(&mut self, name: &str) -> usize {
+    pub(super) fn assert_verified_again(&mut self, name: &str) -> usize {
         let status = self.stored.status.clone();
         let verified = find_condition(&status.conditions, ConditionType::Verified).unwrap();
         assert_eq!((verified.status, verified.observed_generation), (ConditionStatus::True, Some(self.stored.generation)), "{name}");
@@ -122,7 +130,7 @@ impl World {
 }
 
 /// After a first attempt without faults that was declined.
-fn declined(crashes: &[usize], fates: &[Fate]) -> (World, usize) {
+pub(super) fn declined(crashes: &[usize], fates: &[Fate]) -> (World, usize) {
     let fates: Vec<Fate> = [Fate::Answered; 2].iter().chain(fates).copied().collect();
     let mut world = World::new(&[], &fates);
     world.live_to(1, "declined");
