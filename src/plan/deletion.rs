@@ -9,7 +9,7 @@ use crate::{
 };
 
 use super::{
-    Effect, Failure, Notice, Observed, Orphan, Plan, VerificationPlan, Wake, conditions,
+    Effect, Failure, Observed, Orphan, Plan, VerificationPlan, Wake, conditions,
     erasure::{self, Erasing, Wait},
     recovery,
     schedule::after,
@@ -61,7 +61,7 @@ pub(super) fn deleted(o: &Observed, now: Timestamp, since: Timestamp) -> Verific
     }
     match &o.status.operation {
         Some(operation) => in_doubt(o, now, since, operation),
-        None => erased(o, now, since, vec![]),
+        None => erased(o, now, since, None),
     }
 }
 
@@ -76,7 +76,7 @@ fn in_doubt(o: &Observed, now: Timestamp, since: Timestamp, operation: &Operatio
     match operation.kind {
         OperationKind::CreateApplicant => applicant_in_doubt(o, now, since, operation),
         // The applicant is known, and whatever hangs on it goes with it.
-        OperationKind::UpdateApplicant | OperationKind::StartRun => erased(o, now, since, vec![]),
+        OperationKind::UpdateApplicant | OperationKind::StartRun => erased(o, now, since, None),
     }
 }
 
@@ -87,7 +87,7 @@ fn applicant_in_doubt(o: &Observed, now: Timestamp, since: Timestamp, operation:
     // Another object with the same key has its own runs under our tag.
     let looks = !halted(o) && o.key_held_by.is_none() && !over;
     if let Some(run) = o.looked().and_then(|looked| oldest(looked.as_ref().ok()?.runs.iter())) {
-        return erased(&found(o, run), now, since, vec![]);
+        return erased(&found(o, run), now, since, None);
     }
     match o.looked() {
         None if looks => return perform(o, look(o, false)),
@@ -98,18 +98,22 @@ fn applicant_in_doubt(o: &Observed, now: Timestamp, since: Timestamp, operation:
         }
         None | Some(_) => {}
     }
+    erased(o, now, since, Some(operation))
+}
+
+/// What is done until the ledger tells of the applicant that may exist; nothing once it does, or is not waited for any more.
+fn told(o: &Observed, now: Timestamp, since: Timestamp, operation: &Operation) -> Option<VerificationPlan> {
     match &o.facts.ledger {
-        _ if o.facts.orphan_owed => {}
-        Some(failure) if erasure::last_deadline(o, since) > now => return waiting(o, now, erasure::wait(o, now, since, failure)),
-        Some(_) => {}
+        _ if o.facts.orphan_owed => None,
+        Some(failure) if erasure::last_deadline(o, since) > now => Some(waiting(o, now, erasure::wait(o, now, since, failure))),
+        Some(_) => None,
         None => {
             let started = operation.started_at.0;
             let orphan = Orphan { tag: o.tag(), from: started, until: after(started, o.timing.doubt()) };
             let (environment, why) = (o.status.environment, Failure::Ambiguous.rule().reason);
-            return perform(o, Effect::OweErasure { applicants: vec![], orphan: Some(orphan), environment, why });
+            Some(perform(o, Effect::OweErasure { applicants: vec![], orphan: Some(orphan), environment, why }))
         }
     }
-    erased(o, now, since, vec![recovery::possible_orphan(o, operation)])
 }
 
 /// The object with the applicant of the run that was found, which is its own: it is what was in doubt.
@@ -120,16 +124,19 @@ fn found(o: &Observed, run: &WorkflowRun) -> Observed {
     found
 }
 
-/// Everything is known that can be: what is there is erased, then the object may go.
-fn erased(o: &Observed, now: Timestamp, since: Timestamp, notices: Vec<Notice>) -> VerificationPlan {
-    match erasure::erase(o, now, since) {
-        Erasing::Does(plan) => *plan,
-        Erasing::Waits(wait) => waiting(o, now, wait),
-        Erasing::Done(lost) => {
-            let notices = [notices, erasure::notices(o, &lost)].concat();
-            Plan { notices, ..perform(o, Effect::ReleaseDeletion { lost }) }
-        }
+/// Everything is known that can be: what is there is erased, what may be there is told of, then the object may go.
+fn erased(o: &Observed, now: Timestamp, since: Timestamp, orphan: Option<&Operation>) -> VerificationPlan {
+    let lost = match erasure::erase(o, now, since) {
+        Erasing::Does(plan) => return *plan,
+        Erasing::Waits(wait) => return waiting(o, now, wait),
+        Erasing::Done(lost) => lost,
+    };
+    if let Some(plan) = orphan.and_then(|operation| told(o, now, since, operation)) {
+        return plan;
     }
+    let mut notices = erasure::notices(o, &lost);
+    notices.extend(orphan.map(|operation| recovery::possible_orphan(o, operation)));
+    Plan { notices, ..perform(o, Effect::ReleaseDeletion { lost }) }
 }
 
 /// Something stands in the way: the object says what, and what becomes of it.

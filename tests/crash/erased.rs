@@ -63,7 +63,7 @@ async fn one(Point { place, busy }: Point) {
             assert_eq!(scene.erased().await.len(), 0);
         }
         false => {
-            assert_eq!(scene.erased().await, [applicant.clone()]);
+            assert_eq!(scene.erased().await, std::slice::from_ref(&applicant));
             assert_eq!(scene.debt_maps().await.len(), 0);
         }
     }

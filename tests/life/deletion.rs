@@ -146,7 +146,8 @@ async fn every_applicant_of_its_life_is_erased() {
     scene.delete("person").await;
     scene.until_gone("person").await;
     let mut erased = scene.erased().await;
-    (erased.sort(), both.sort());
+    erased.sort();
+    both.sort();
     assert_eq!(erased, both);
 }
 

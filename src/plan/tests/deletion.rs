@@ -258,6 +258,8 @@ fn an_applicant_in_doubt_is_known_by_a_run_or_told_of_as_an_orphan() {
     let unwritable = |o| with(o, |o: &mut Observed| o.facts.ledger = Some(Failure::LedgerRefused));
     let foreign = with(doubted(), |o| o.key_held_by = Some("other".into()));
     let suspended = with(doubted(), |o| o.spec.suspend = true);
+    let also = |o: Observed| with(o, |o| o.status.former_applicant_ids = vec!["old-1".into()]);
+    let dead = |o: Observed| answered(o, "old-1", Err(Failure::Unreachable));
     let op = "CreateApplicant 0 0";
     let row = |name, o, at, effect, says, operation, wake, notices| {
         Row(name, o, at, [effect, "Pending", says, operation, "Fields", wake, notices])
@@ -267,6 +269,9 @@ fn an_applicant_in_doubt_is_known_by_a_run_or_told_of_as_an_orphan() {
         row("until the vendor answers", failed.clone(), EARLY, "", "Ready=False/Unreachable", op, "+50", ""),
         row("its applicant is erased", searched(vec![run("processing", json!({}))]), EARLY, "EraseApplicant", "", "", "OnChange", ""),
         row("none: the ledger tells of it", searched(vec![]), EARLY, "OweErasure of an orphan", "=", op, "OnChange", ""),
+        row("what is known to be there comes first", also(searched(vec![])), EARLY, "EraseApplicant", "=", op, "OnChange", ""),
+        row("also once the ledger fails", unwritable(also(searched(vec![]))), EARLY, "", "Ready=False/LedgerRefused", op, "+50", ""),
+        row("and is owed before", dead(also(searched(vec![]))), OVER, "OweErasure", "=", op, "OnChange", ""),
         row("then it goes", orphan, EARLY, "ReleaseDeletion", "=", op, "OnChange", "PossibleOrphanApplicant"),
         row("at the deadline without a look", failed, OVER, "OweErasure of an orphan", "=", op, "OnChange", ""),
         row("another object's runs are not looked for", foreign, EARLY, "OweErasure of an orphan", "=", op, "OnChange", ""),

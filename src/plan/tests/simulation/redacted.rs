@@ -9,6 +9,8 @@ fn redacted(crashes: &[usize]) -> (World, usize) {
     (world.stored.generation, world.version) = (world.stored.generation + 1, world.version + 1);
     world.crashes = crashes.iter().map(|step| step + world.steps).collect();
     world.settle(1);
+    world.now += 200; // a process that was restarted may have had to wait anew
+    world.settle(1);
     let steps = world.steps - before;
     (world, steps)
 }
