@@ -5,10 +5,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::{
-    api::{
-        Basis, BasisAttribute, Condition, ConditionStatus, ConditionType, IdentityVerificationSpec, IdentityVerificationStatus, Phase,
-        Reason,
-    },
+    api::{Basis, BasisAttribute, ConditionStatus, ConditionType, IdentityVerificationSpec, IdentityVerificationStatus, Phase, Reason},
     onfido::model::WorkflowRun,
 };
 
@@ -54,7 +51,9 @@ pub(super) fn at_last(o: &Observed, now: Timestamp, plan: VerificationPlan) -> V
         Some((step, moment)) if moment <= now => (step, moment),
         not_due => {
             let mut plan = plan;
-            plan.status.conditions.retain(|condition| condition.type_ != ConditionType::Redacted.as_str() || is_true(condition));
+            plan.status
+                .conditions
+                .retain(|condition| condition.type_ != ConditionType::Redacted.as_str() || condition.is_true(ConditionType::Redacted));
             return Plan { wake: not_due.map_or(plan.wake, |(_, moment)| plan.wake.earliest(Wake::At(moment))), ..plan };
         }
     };
@@ -66,10 +65,6 @@ pub(super) fn at_last(o: &Observed, now: Timestamp, plan: VerificationPlan) -> V
         Step::Delete if o.facts.deleted || deletion::is_unprepared(o) => nothing(o),
         Step::Delete => perform(o, Effect::DeleteObject),
     }
-}
-
-fn is_true(condition: &Condition) -> bool {
-    condition.is_true(ConditionType::Redacted)
 }
 
 /// Redaction is due since then: erases every applicant, removes the Secret, and only then forgets.
