@@ -55,7 +55,9 @@ pub(super) fn at_last(o: &Observed, now: Timestamp, plan: VerificationPlan) -> V
         Some((step, moment)) if moment <= now => (step, moment),
         not_due => {
             let mut plan = plan;
-            plan.status.conditions.retain(|condition| condition.type_ != ConditionType::Redacted.as_str() || is_true(condition));
+            let stays =
+                |condition: &Condition| condition.type_ != ConditionType::Redacted.as_str() || condition.is_true(ConditionType::Redacted);
+            plan.status.conditions.retain(stays);
             let near = not_due.map(|(_, moment)| moment).filter(|moment| !sweep::is_far(*moment, now, &o.timing));
             return Plan { wake: near.map_or(plan.wake, |moment| plan.wake.earliest(Wake::At(moment))), ..plan };
         }
@@ -68,10 +70,6 @@ pub(super) fn at_last(o: &Observed, now: Timestamp, plan: VerificationPlan) -> V
         Step::Delete if o.facts.deleted || deletion::is_unprepared(o) => nothing(o),
         Step::Delete => perform(o, Effect::DeleteObject),
     }
-}
-
-fn is_true(condition: &Condition) -> bool {
-    condition.is_true(ConditionType::Redacted)
 }
 
 /// Redaction is due since then: erases every applicant, removes the Secret, and only then forgets.
