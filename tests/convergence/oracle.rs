@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use onfido_operator::{
     api::{Condition, ConditionStatus, ConditionType, IdentityVerificationStatus, Phase, find_condition},
     onfido::model::WorkflowRun,
-    plan::{NoticeKind, VerificationPlan},
+    plan::{NoticeKind, Provider, VerificationPlan},
 };
 
 use super::{
@@ -161,13 +161,12 @@ impl World {
             let nonce = after.operation.as_ref().map(|operation| operation.nonce.clone()).unwrap_or_default();
             hold(self.records.nonces.insert(nonce), || format!("{} under a nonce that was used", effect.name()))?;
         }
-        // The basis is recorded with the first intent of an attempt, and anew with each that sends the person's values.
-        let retried = before.operation.is_some() && matches!(plan.effect, Some(onfido_operator::plan::Effect::StartRun { .. }));
-        if before.basis.as_ref().map(|basis| &basis.validity) != after.basis.as_ref().map(|basis| &basis.validity) || !retried {
-            let validity = after.basis.as_ref().and_then(|basis| basis.validity.as_ref()).map(|validity| validity.as_std().as_secs());
-            if let (Some(attempt), true) = (after.attempt, after.basis.is_some()) {
-                self.records.validity.insert(attempt, validity.and_then(|seconds| i64::try_from(seconds).ok()));
-            }
+        // As the provider was seen to be when the basis of the attempt was recorded.
+        if let (Some(attempt), Provider::Found { spec, .. }) = (after.attempt, &pass.observed.provider)
+            && before.basis != after.basis
+        {
+            let seconds = spec.validity.as_ref().and_then(|validity| i64::try_from(validity.duration.as_std().as_secs()).ok());
+            self.records.validity.insert(attempt, seconds);
         }
         // Who gives a further attempt up gives up what stands, too, once a call in doubt is found out about: until then it is not judged.
         let given_up = pass.observed.spec.cancelled && is_verified(before) && after.standing_verdict.is_some();

@@ -13,7 +13,6 @@ use super::world::Planner;
 
 pub const SABOTEURS: &[(&str, Planner)] = &[
     ("repeats a paid call whose answer is missing at once", repeats_at_once),
-    ("does not wait until a call can take effect no more", does_not_wait),
     ("believes the first look that finds nothing", believes_the_first_look),
     ("takes a paid call whose answer is missing for one that was refused", forgets_a_call),
     ("does not ask whose run it is", believes_any_run),
@@ -41,15 +40,6 @@ fn repeats_at_once(o: &Observed, now: Timestamp) -> VerificationPlan {
     if matches!(o.facts.started, Some(Err(Failure::Ambiguous))) {
         found_absent(&mut o);
         (o.facts.started, o.facts.looked) = (None, Some(Ok(Looked { applicant_known: true, runs: vec![] })));
-    }
-    plan(&o, now)
-}
-
-fn does_not_wait(o: &Observed, now: Timestamp) -> VerificationPlan {
-    let mut o = o.clone();
-    o.memory.operation_known_for = Duration::from_secs(86_400);
-    if o.status.operation.as_ref().is_some_and(|operation| operation.looks == 0) {
-        o.status.next_check_at = None;
     }
     plan(&o, now)
 }
