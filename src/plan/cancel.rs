@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use crate::api::{AttributeReason, ConditionStatus, ConditionType, Phase, Reason};
+use crate::api::{AttributeReason, ConditionStatus, ConditionType, IdentityVerificationStatus, Phase, Reason};
 
 use super::{
     Effect, Fence, Notice, NoticeKind, Observed, VerificationPlan, conditions,
@@ -46,4 +46,17 @@ fn given_up(o: &Observed, now: Timestamp, message: &str) -> VerificationPlan {
     answered(o, &mut plan.status);
     conditions::say(&mut plan.status, o.generation, now, None, Some((ConditionStatus::False, Reason::Cancelled, message.into())));
     plan
+}
+
+/// Whoever gives up a further attempt gives up the verdict that stands with it, and nobody judges it any more. Until both are on record, as
+/// while a paid call is in doubt, nothing is acknowledged: nobody may take that verdict for an answer.
+pub(super) fn unjudged(o: &Observed, status: &mut IdentityVerificationStatus) {
+    if !o.spec.cancelled || status.standing_verdict.is_none() || status.phase.is_final() {
+        return;
+    }
+    status.observed_generation = o.status.observed_generation;
+    for condition in &mut status.conditions {
+        let before = o.status.conditions.iter().find(|before| before.type_ == condition.type_);
+        condition.observed_generation = before.and_then(|before| before.observed_generation);
+    }
 }

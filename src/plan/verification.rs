@@ -20,6 +20,7 @@ pub fn plan(o: &Observed, now: Timestamp) -> VerificationPlan {
         None => decide(o, now),
     };
     attempt::unanswered(o, &mut plan.status);
+    cancel::unjudged(o, &mut plan.status);
     let plan = deletion::prepared(o, now, redaction::at_last(o, now, plan));
     // A nonce that is on record names another intent, and no unrepeatable call is made under it.
     match (&plan.effect, &o.status.operation) {

@@ -193,3 +193,18 @@ fn it_outlives_an_attempt_without_an_outcome() {
     assert!(all_says(&status).contains(&"Verified=True/Verified".to_owned()));
     assert_eq!(status.attempts.iter().map(|past| past.reason.as_str()).collect::<Vec<_>>(), ["Verified", "InReview"]);
 }
+
+#[test]
+fn an_attempt_that_is_given_up_while_its_call_is_in_doubt_acknowledges_no_verdict_before_it() {
+    let before = intended();
+    let o = with(edit(before.clone(), edited()), |o| o.spec.cancelled = true);
+    check(vec![Row("waited out", o.clone(), 220, ["", "Pending", "=", "StartRun 0 0", "Fields", "+80", ""])]);
+    let failed = with(o.clone(), |o| {
+        (o.memory.operation_known_for, o.facts.looked) = (o.timing.doubt(), searched(Err(Failure::Unreachable)));
+    });
+    for (name, o) in [("waited out", o), ("the vendor does not answer", failed)] {
+        let after = next(&o, step(&o, 220).status);
+        assert_eq!(super::says(&after, ConditionType::Verified), ("True/Verified".into(), before.status.observed_generation), "{name}");
+        assert_eq!(after.status.observed_generation, before.status.observed_generation, "{name}");
+    }
+}
