@@ -312,7 +312,7 @@ fn tell(name: &str, story: &Story) -> Came {
 #[test]
 fn of_ten_thousand_open_runs_every_outcome_is_found_in_time_though_no_delivery_comes() {
     let quirks = ListQuirks { lag_ms: 30_000, repeat: true, reorder: true, skip_once: true };
-    let story = Story { open: 10_000, burst: 100, refusals: 4, quirks, ..Story::plain(5_000, 170.0) };
+    let story = Story { open: 10_000, burst: 100, refusals: 2, quirks, ..Story::plain(5_000, 170.0) };
     let came = tell("10,000 open, 170 end a minute and 100 at once, all faults", &story);
     assert!(came.looks <= story.ends + story.refusals as usize, "one look each: {came:?}");
 }

@@ -141,17 +141,23 @@ fn rule(group: &str, verbs: &[&str], resources: &[&str]) -> Value {
 const OURS: &str = "onfido-operator.dev";
 const BOTH: [&str; 2] = ["onfidoproviders", "identityverifications"];
 const STATUSES: [&str; 2] = ["onfidoproviders/status", "identityverifications/status"];
+/// On Secrets, and on the erasure ledger, which is needed in the operator's own namespace only.
+const SECRETS: [&str; 4] = ["get", "create", "patch", "delete"];
+const LEDGER: [&str; 3] = ["get", "create", "patch"];
 /// What lacks where nothing is granted.
-const NOTHING: [&str; 12] = [
+const NOTHING: [&str; 15] = [
     "list on onfidoproviders.onfido-operator.dev",
     "list on identityverifications.onfido-operator.dev",
     "watch on onfidoproviders.onfido-operator.dev",
     "watch on identityverifications.onfido-operator.dev",
     "patch on onfidoproviders/status.onfido-operator.dev",
     "patch on identityverifications/status.onfido-operator.dev",
+    "patch on identityverifications.onfido-operator.dev",
+    "delete on identityverifications.onfido-operator.dev",
     "get on secrets",
     "create on secrets",
     "patch on secrets",
+    "delete on secrets",
     "create on events.events.k8s.io",
     "patch on events.events.k8s.io",
     "get on namespaces",
@@ -159,9 +165,14 @@ const NOTHING: [&str; 12] = [
 
 /// What it takes to work in a namespace, but for these verbs on Secrets.
 fn rules_without(verbs: &[&str]) -> Value {
-    let left: Vec<&str> = ["get", "create", "patch"].into_iter().filter(|verb| !verbs.contains(verb)).collect();
+    let left: Vec<&str> = SECRETS.into_iter().filter(|verb| !verbs.contains(verb)).collect();
     let secrets = (!left.is_empty()).then(|| rule("", &left, &["secrets"]));
-    let besides = [rule("events.k8s.io", &["create", "patch"], &["events"]), rule("", &["get"], &["namespaces"])];
+    let besides = [
+        rule("events.k8s.io", &["create", "patch"], &["events"]),
+        rule("", &["get"], &["namespaces"]),
+        rule(OURS, &["patch", "delete"], &BOTH[1..]),
+        rule("", &LEDGER, &["configmaps"]),
+    ];
     [rule(OURS, &["list", "watch"], &BOTH), rule(OURS, &["patch"], &STATUSES)].into_iter().chain(besides).chain(secrets).collect()
 }
 
@@ -232,8 +243,8 @@ async fn rights(control_plane: &ControlPlane) {
     lacks(&operator, None, &NOTHING[4..]).await;
     may(json!([rule(OURS, &["list", "watch"], &BOTH), rule(OURS, &["patch"], &STATUSES[..1])])).await;
     lacks(&operator, None, &NOTHING[5..]).await;
-    may(rules_without(&["get", "create", "patch"])).await;
-    lacks(&operator, None, &NOTHING[6..9]).await;
+    may(rules_without(&SECRETS)).await;
+    lacks(&operator, None, &NOTHING[8..12]).await;
     may(rules_without(&["create"])).await;
     lacks(&operator, None, &["create on secrets"]).await;
     may(rules_without(&[])).await;
@@ -275,12 +286,16 @@ async fn rights_by_namespace(control_plane: &ControlPlane) {
     lacks(&operator, Some(second), &["patch on secrets"]).await;
     grant(control_plane, Some(second), rules_without(&[])).await;
     let key = "get on secrets named onfido-operator-digest-key";
-    lacks(&operator, Some(&own), &[key, "create on secrets"]).await;
+    let ledger = LEDGER.map(|verb| format!("{verb} on configmaps"));
+    let [a, b, c] = ledger.each_ref().map(String::as_str);
+    lacks(&operator, Some(&own), &[key, "create on secrets", a, b, c]).await;
     let mut get = rule("", &["get"], &["secrets"]);
     get["resourceNames"] = json!(["onfido-operator-digest-key"]);
     grant(control_plane, Some(&own), json!([get])).await;
-    lacks(&operator, Some(&own), &["create on secrets"]).await;
+    lacks(&operator, Some(&own), &["create on secrets", a, b, c]).await;
     grant(control_plane, Some(&own), json!([get, rule("", &["create"], &["secrets"])])).await;
+    lacks(&operator, Some(&own), &[a, b, c]).await;
+    grant(control_plane, Some(&own), json!([get, rule("", &["create"], &["secrets"]), rule("", &LEDGER, &["configmaps"])])).await;
     operator.ready().await;
     said_once(&operator);
 }

@@ -8,8 +8,7 @@ use crate::api::{AttributeReason, AttributeResult, ConditionStatus, ConditionTyp
 use super::{
     Facts, Observed, VerificationPlan, Wake,
     conditions::{self, Says},
-    schedule::after,
-    sweep,
+    schedule::{after, is_far},
     turn::{nothing, submission_noted},
 };
 
@@ -94,7 +93,7 @@ fn end(results: &mut [AttributeResult], until: Timestamp) -> Says {
 
 /// Comes back when the verdict ends. Until that is near nobody waits: the sweep comes round.
 pub(super) fn awaited(o: &Observed, now: Timestamp, mut plan: VerificationPlan) -> VerificationPlan {
-    if let Some(until) = plan.status.verified_until.as_ref().filter(|until| !sweep::is_far(until.0, now, &o.timing)) {
+    if let Some(until) = plan.status.verified_until.as_ref().filter(|until| !is_far(until.0, now, &o.timing)) {
         plan.wake = plan.wake.earliest(Wake::At(until.0));
     }
     plan

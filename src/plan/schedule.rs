@@ -26,6 +26,11 @@ pub(super) fn past(moment: Option<Timestamp>, now: Timestamp) -> Option<Timestam
     moment.filter(|moment| *moment <= now)
 }
 
+/// Whether a moment is left to the sweep: it comes round before.
+pub(super) fn is_far(moment: Timestamp, now: Timestamp, timing: &Timing) -> bool {
+    moment > after(now, timing.sweep * 2)
+}
+
 /// How urgently a run is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Pace {

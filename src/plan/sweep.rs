@@ -44,11 +44,6 @@ pub fn due(
     (is_audited(status) && has_come(slot(jitter(), timing.audit), timing.audit, from, to)).then_some(Due::Audit)
 }
 
-/// Whether a moment is left to the sweep: it comes round before.
-pub(super) fn is_far(moment: Timestamp, now: Timestamp, timing: &Timing) -> bool {
-    moment > after(now, timing.sweep * 2)
-}
-
 /// The moments at which something is to be done: the end of the verdict, and retention's.
 fn moments(spec: &IdentityVerificationSpec, status: &IdentityVerificationStatus) -> impl Iterator<Item = Timestamp> {
     status.verified_until.as_ref().map(|until| until.0).into_iter().chain(redaction::due(spec, status))
