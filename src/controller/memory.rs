@@ -67,7 +67,8 @@ pub(super) struct OfProvider {
     pub(super) feed_is_lost: bool,
 }
 
-/// What a pass is about: while it stays the same, a pass before its time would find nothing new.
+/// What a pass is about: while it stays the same, a pass before its time would find nothing new. Of what is asked for it has the moment too:
+/// asked for again, it is something new.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Occasion {
     generation: Option<i64>,
@@ -75,8 +76,8 @@ pub(super) struct Occasion {
     notification: Option<String>,
     asked: Option<String>,
     provider: Option<String>,
-    look_wanted: Option<Wanted>,
-    values_changed: bool,
+    look_wanted: Option<(Wanted, Instant)>,
+    values_changed: Option<Instant>,
     feed_is_lost: bool,
 }
 
@@ -91,8 +92,8 @@ impl Occasion {
             notification: notification.map(|notification| notification.digest.clone()),
             asked: api::asked(object.metadata.annotations.as_ref()).map(str::to_owned),
             provider: provider.and_then(|provider| provider.metadata.resource_version.clone()),
-            look_wanted: memories.verification(uid, |memory| memory.look_wanted.map(|(wanted, _)| wanted)),
-            values_changed: memories.verification(uid, |memory| memory.values_changed.is_some()),
+            look_wanted: memories.verification(uid, |memory| memory.look_wanted),
+            values_changed: memories.verification(uid, |memory| memory.values_changed),
             feed_is_lost: memories.provider(of_provider, |memory| memory.feed_is_lost),
         }
     }
@@ -274,6 +275,27 @@ mod tests {
         assert_eq!(wanted(&mut memory), Some(Wanted::Capture));
         memory.want(Wanted::Audit, None);
         assert_eq!(wanted(&mut memory), Some(Wanted::Capture), "more urgent than an audit");
+    }
+
+    #[test]
+    fn what_is_asked_for_again_is_another_occasion() {
+        let object: IdentityVerification = serde_json::from_value(serde_json::json!({
+            "apiVersion": "onfido-operator.dev/v1alpha1", "kind": "IdentityVerification", "metadata": { "name": "v", "uid": "u" },
+            "spec": { "providerRef": { "name": "onfido" }, "subject": "user-1" },
+        }))
+        .unwrap();
+        let memories = Memories::default();
+        memories.verifications.follow(&Change::Seen(object.clone()));
+        let now = || Occasion::of(&object, None, &memories);
+        for ask in [|memory: &mut OfVerification| memory.want(Wanted::Audit, None), OfVerification::change_values] {
+            let before = now();
+            memories.verification("u", ask);
+            let asked = now();
+            assert_ne!(before, asked);
+            assert_eq!(asked, now(), "the same while nobody asks again");
+            memories.verification("u", ask);
+            assert_ne!(asked, now(), "a pass that rests after the first is made again");
+        }
     }
 
     #[test]
