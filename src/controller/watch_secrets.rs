@@ -76,6 +76,10 @@ async fn tell_verifications(ctx: &Ctx, changed: &ChangedSecret) -> bool {
                 memory.change_values();
                 true
             }
+            Some(Concern::Outcome) => {
+                memory.change_values();
+                false
+            }
             Some(Concern::Obstacle) => {
                 memory.unhold();
                 true

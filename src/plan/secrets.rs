@@ -7,6 +7,8 @@ use crate::api::{ConditionStatus, IdentityVerification, IdentityVerificationStat
 pub enum Concern {
     /// A verdict rests on its values: they are judged again.
     Values,
+    /// An outcome may just be judged by its values as they were: remembered until that is on record. Nobody is woken.
+    Outcome,
     /// What is wrong with it kept the verification from going on: it tries again.
     Obstacle,
     /// The person has the token or the link from it: the run is looked at, which puts back what is not there.
@@ -14,7 +16,7 @@ pub enum Concern {
 }
 
 /// What the Secret of this name in its namespace is to a verification, after it was changed, or when it is gone. While a run is open its
-/// values concern nobody: they are read when the outcome is judged.
+/// values are not asked for: they are read when the outcome is judged.
 pub fn concern(object: &IdentityVerification, name: &str, gone: bool) -> Option<Concern> {
     let status = object.status.as_ref()?;
     if object.metadata.deletion_timestamp.is_some() || status.redacted_at.is_some() {
@@ -30,6 +32,9 @@ pub fn concern(object: &IdentityVerification, name: &str, gone: bool) -> Option<
     let (attributes, custom_data) = (refers_for_attributes(object, name), refers_for_custom_data(object, name));
     if attributes && (status.phase == Phase::Approved || status.standing_verdict.is_some()) {
         return Some(Concern::Values);
+    }
+    if attributes && status.workflow_run_id.is_some() && !status.phase.is_final() {
+        return Some(Concern::Outcome);
     }
     ((attributes || custom_data) && is_held_up(status)).then_some(Concern::Obstacle)
 }
