@@ -49,12 +49,13 @@ pub async fn run(options: Options) -> Result<(), String> {
     let health = tokio::spawn(serve::serve(health, health::router(readiness.clone(), metrics.clone()), Limits::default(), end.clone()));
 
     tokio::select! {
-        () = rights::wait(&client, &options.watch_namespaces, &options.namespace, &readiness) => {}
+        () = rights::wait(&client, &options, &readiness) => {}
         () = stop.cancelled() => return Ok(()),
     }
     let settings = Settings {
         namespace: options.namespace.clone(),
         watch_namespaces: options.watch_namespaces.clone(),
+        watch_secrets: options.watch_secrets,
         webhook_public_url: options.webhook_public_url.clone(),
         endpoints: options.endpoints.clone(),
         ledger_entries: options.ledger_entries,
@@ -67,7 +68,7 @@ pub async fn run(options: Options) -> Result<(), String> {
         async move {
             loop {
                 right_gone.notified().await;
-                rights::wait(&client, &options.watch_namespaces, &options.namespace, &readiness).await;
+                rights::wait(&client, &options, &readiness).await;
             }
         }
     });

@@ -167,7 +167,7 @@ impl Secrets {
         self.cache.forget(namespace, name, Instant::now())
     }
 
-    /// The same at once, for a person who says that it changed.
+    /// The same at once, for a person who says that it changed, or a watch that has seen it.
     pub fn renew(&self, namespace: &str, name: &str) {
         self.cache.renew(namespace, name, Instant::now());
     }

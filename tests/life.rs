@@ -13,3 +13,4 @@ mod purge;
 mod reasons;
 mod restore;
 mod retention;
+mod watch_secrets;

@@ -48,7 +48,7 @@ pub(super) async fn write(
     let name = name(object);
     if !restore {
         match api.create(&PostParams::default(), &wanted).await {
-            Ok(_) => return Ok(Ok(Receipt::CaptureSecretWritten(name))),
+            Ok(written) => return Ok(Ok(wrote(ctx, object, written, name))),
             Err(kube::Error::Api(status)) if status.code == 409 => {} // ours from before a crash, or somebody else's
             Err(error) => return refused(name, error),
         }
@@ -59,7 +59,7 @@ pub(super) async fn write(
     };
     let Some(found) = found else {
         return match api.create(&PostParams::default(), &wanted).await {
-            Ok(_) => Ok(Ok(Receipt::CaptureSecretWritten(name))),
+            Ok(written) => Ok(Ok(wrote(ctx, object, written, name))),
             Err(error) => refused(name, error),
         };
     };
@@ -78,7 +78,7 @@ pub(super) async fn write(
         "data": wanted.data,
     });
     match api.patch(&name, &PatchParams::default(), &Patch::Merge(patch)).await {
-        Ok(_) => Ok(Ok(Receipt::CaptureSecretWritten(name))),
+        Ok(written) => Ok(Ok(wrote(ctx, object, written, name))),
         Err(error) => refused(name, error),
     }
 }
@@ -101,7 +101,10 @@ pub(super) async fn empty(ctx: &Ctx, object: &IdentityVerification) -> Result<Re
         "data": nothing,
     });
     match api.patch(&name, &PatchParams::default(), &Patch::Merge(patch)).await {
-        Ok(_) => Ok(Ok(())),
+        Ok(emptied) => {
+            wrote(ctx, object, emptied, name);
+            Ok(Ok(()))
+        }
         Err(error) => refused(name, error).map(|refused| refused.map(drop)),
     }
 }
@@ -121,6 +124,13 @@ pub(super) async fn remove(ctx: &Ctx, object: &IdentityVerification) -> Result<R
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(Ok(())),
         Err(error) => refused(name, error).map(|refused| refused.map(drop)),
     }
+}
+
+/// Remembers which version is the operator's own: where Secrets are watched, it concerns nobody.
+fn wrote(ctx: &Ctx, object: &IdentityVerification, written: Secret, name: String) -> Receipt {
+    let uid = object.metadata.uid.as_deref().unwrap_or_default();
+    ctx.memories.verification(uid, |memory| memory.wrote_capture(written.metadata.resource_version));
+    Receipt::CaptureSecretWritten(name)
 }
 
 /// Whether the Secret is owned by this object.

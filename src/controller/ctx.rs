@@ -33,6 +33,8 @@ pub struct Settings {
     pub namespace: String,
     /// The namespaces whose objects are watched; all of them if none is given.
     pub watch_namespaces: Vec<String>,
+    /// Whether Secrets are watched too.
+    pub watch_secrets: bool,
     /// Where the vendor reaches the webhook endpoint, without a trailing slash.
     pub webhook_public_url: String,
     /// Other hosts than the vendor's own, by region.

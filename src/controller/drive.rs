@@ -59,7 +59,8 @@ pub(super) async fn verification(ctx: &Ctx, mut object: IdentityVerification, pr
     let mut observed = observe::verification(ctx, &object, provider.as_ref(), Timestamp::now()).await?;
     if watch::is_reduced(&object) {
         let plan = plan::verification::plan(&observed, Timestamp::now());
-        if plan.effect.is_none() && plan.status == observed.status && observed.memory.look_wanted.is_none() {
+        let nobody_asks = observed.memory.look_wanted.is_none() && !observed.memory.values_changed;
+        if plan.effect.is_none() && plan.status == observed.status && nobody_asks {
             return Ok(End::Planned(plan.wake));
         }
         // Something is to be done for a settled object, of which only a part is kept. (`get` is not among the rights.)
@@ -118,7 +119,7 @@ pub(super) async fn verification(ctx: &Ctx, mut object: IdentityVerification, pr
                 if let Some(Ok(run)) = &observed.facts.run {
                     memory.looked(run, Timestamp::now());
                 }
-                memory.answered(start, observed.still_wanted());
+                memory.answered(start, observed.still_wanted(), observed.still_changed());
             });
             return Ok(End::Planned(plan.wake));
         };

@@ -44,6 +44,12 @@ pub(super) struct OfVerification {
     look_wanted: Option<(Wanted, Instant)>,
     /// What the feed told that asks for it.
     told: Option<EndedRun>,
+    /// The version of its capture Secret that this process wrote last.
+    capture_written: Option<String>,
+    /// The version that asks for a look; none if it is gone.
+    capture_seen: Option<String>,
+    /// When a Secret last changed that its values come from, if they were not judged since.
+    values_changed: Option<Instant>,
     pub(super) failures: u32,
     /// Until when a pass would find nothing new, as long as this is what it is about.
     pub(super) rest: Option<(Occasion, Instant)>,
@@ -63,7 +69,8 @@ pub(super) struct OfProvider {
     pub(super) feed_is_lost: bool,
 }
 
-/// What a pass is about: while it stays the same, a pass before its time would find nothing new.
+/// What a pass is about: while it stays the same, a pass before its time would find nothing new. Of what is asked for it has the moment too:
+/// asked for again, it is something new.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Occasion {
     generation: Option<i64>,
@@ -71,7 +78,8 @@ pub(super) struct Occasion {
     notification: Option<String>,
     asked: Option<String>,
     provider: Option<String>,
-    look_wanted: Option<Wanted>,
+    look_wanted: Option<(Wanted, Instant)>,
+    values_changed: Option<Instant>,
     feed_is_lost: bool,
 }
 
@@ -86,7 +94,8 @@ impl Occasion {
             notification: notification.map(|notification| notification.digest.clone()),
             asked: api::asked(object.metadata.annotations.as_ref()).map(str::to_owned),
             provider: provider.and_then(|provider| provider.metadata.resource_version.clone()),
-            look_wanted: memories.verification(uid, |memory| memory.look_wanted.map(|(wanted, _)| wanted)),
+            look_wanted: memories.verification(uid, |memory| memory.look_wanted),
+            values_changed: memories.verification(uid, |memory| memory.values_changed),
             feed_is_lost: memories.provider(of_provider, |memory| memory.feed_is_lost),
         }
     }
@@ -130,13 +139,14 @@ impl<T: Default> Memory<T> {
 }
 
 impl OfVerification {
-    /// Has a look made, unless one has shown already what the feed tells. What the feed asks for, no audit asks for less urgently.
+    /// Has a look made, unless one has shown already what the feed tells. What the feed or a Secret asks for, no audit asks for less urgently.
     pub(super) fn want(&mut self, wanted: Wanted, told: Option<&EndedRun>) {
         if told.is_some_and(|told| self.has_seen(told)) {
             return;
         }
-        let wanted = match self.look_wanted {
-            Some((Wanted::Feed, _)) => Wanted::Feed,
+        let wanted = match (self.look_wanted, wanted) {
+            (Some((Wanted::Feed, _)), _) => Wanted::Feed,
+            (Some((Wanted::Capture, _)), Wanted::Audit) => Wanted::Capture,
             _ => wanted,
         };
         self.look_wanted = Some((wanted, Instant::now()));
@@ -152,10 +162,38 @@ impl OfVerification {
         self.seen.as_ref().is_some_and(|(run, status)| *run == told.id && *status == told.status)
     }
 
+    /// Its capture Secret was changed to this version, or is gone. Whether somebody must look; not where this process wrote it.
+    pub(super) fn want_capture(&mut self, version: Option<&str>) -> bool {
+        if version.is_some() && version == self.capture_written.as_deref() {
+            return false;
+        }
+        self.capture_seen = version.map(str::to_owned);
+        self.want(Wanted::Capture, None);
+        true
+    }
+
+    /// This process wrote its capture Secret.
+    pub(super) fn wrote_capture(&mut self, version: Option<String>) {
+        self.capture_written = version;
+    }
+
+    /// A Secret changed that its values come from: they are judged again.
+    pub(super) fn change_values(&mut self) {
+        self.values_changed = Some(Instant::now());
+    }
+
+    /// A Secret changed that held it up: what it found before says nothing any more.
+    pub(super) fn unhold(&mut self) {
+        self.rest = None;
+    }
+
     /// A pass that began at `began` has ended, and this is still wanted. What was asked for since then is not answered by it.
-    pub(super) fn answered(&mut self, began: Instant, still: Option<Wanted>) {
+    pub(super) fn answered(&mut self, began: Instant, still: Option<Wanted>, still_changed: bool) {
         if still.is_none() {
             self.look_wanted = self.look_wanted.filter(|(_, at)| *at > began);
+        }
+        if !still_changed {
+            self.values_changed = self.values_changed.filter(|at| *at > began);
         }
     }
 
@@ -166,6 +204,10 @@ impl OfVerification {
         if known {
             self.told = None;
             self.look_wanted = self.look_wanted.filter(|(wanted, _)| *wanted != Wanted::Feed);
+        }
+        // The watch can tell of a write of ours before its answer is here.
+        if self.capture_seen.is_some() && self.capture_seen == self.capture_written {
+            self.look_wanted = self.look_wanted.filter(|(wanted, _)| *wanted != Wanted::Capture);
         }
         let recorded = status.operation.as_ref().map(|operation| &operation.nonce);
         if self.operation.as_ref().map(|(nonce, _)| nonce) != recorded {
@@ -182,6 +224,7 @@ impl OfVerification {
                 .filter(|(seen, _)| status.attempt.is_none_or(|attempt| attempt == *seen))
                 .map(|(_, at)| at),
             look_wanted: self.look_wanted.map(|(wanted, _)| wanted),
+            values_changed: self.values_changed.is_some(),
         }
     }
 }
@@ -225,13 +268,63 @@ mod tests {
         memory.want(Wanted::Audit, None);
         assert_eq!(wanted(&memory), Some(Wanted::Feed), "what somebody waits for");
         let began = Instant::now();
-        memory.answered(began, Some(Wanted::Feed));
+        memory.answered(began, Some(Wanted::Feed), false);
         assert_eq!(wanted(&memory), Some(Wanted::Feed), "it could not be made");
         memory.want(Wanted::Feed, None);
-        memory.answered(began, None);
+        memory.answered(began, None, false);
         assert_eq!(wanted(&memory), Some(Wanted::Feed), "it was asked for later");
-        memory.answered(Instant::now(), None);
+        memory.answered(Instant::now(), None, false);
         assert_eq!(wanted(&memory), None);
+    }
+
+    #[test]
+    fn a_write_of_its_own_asks_for_no_look_whichever_is_heard_of_first() {
+        let wanted = |memory: &mut OfVerification| memory.note(&IdentityVerificationStatus::default(), None, Timestamp::now()).look_wanted;
+        let mut memory = OfVerification::default();
+        memory.wrote_capture(Some("5".into()));
+        assert!(!memory.want_capture(Some("5")), "the answer first");
+        assert!(memory.want_capture(Some("6")), "somebody else's");
+        assert_eq!(wanted(&mut memory), Some(Wanted::Capture));
+        memory.wrote_capture(Some("6".into()));
+        assert_eq!(wanted(&mut memory), None, "the watch first");
+        assert!(memory.want_capture(None), "it is gone");
+        assert_eq!(wanted(&mut memory), Some(Wanted::Capture));
+        memory.want(Wanted::Audit, None);
+        assert_eq!(wanted(&mut memory), Some(Wanted::Capture), "more urgent than an audit");
+    }
+
+    #[test]
+    fn what_is_asked_for_again_is_another_occasion() {
+        let object: IdentityVerification = serde_json::from_value(serde_json::json!({
+            "apiVersion": "onfido-operator.dev/v1alpha1", "kind": "IdentityVerification", "metadata": { "name": "v", "uid": "u" },
+            "spec": { "providerRef": { "name": "onfido" }, "subject": "user-1" },
+        }))
+        .unwrap();
+        let memories = Memories::default();
+        memories.verifications.follow(&Change::Seen(object.clone()));
+        let now = || Occasion::of(&object, None, &memories);
+        for ask in [|memory: &mut OfVerification| memory.want(Wanted::Audit, None), OfVerification::change_values] {
+            let before = now();
+            memories.verification("u", ask);
+            let asked = now();
+            assert_ne!(before, asked);
+            assert_eq!(asked, now(), "the same while nobody asks again");
+            memories.verification("u", ask);
+            assert_ne!(asked, now(), "a pass that rests after the first is made again");
+        }
+    }
+
+    #[test]
+    fn values_that_change_during_a_pass_are_judged_after_it() {
+        let mut memory = OfVerification::default();
+        let began = Instant::now();
+        memory.change_values();
+        memory.answered(began, None, false);
+        assert!(memory.values_changed.is_some(), "it was told of later");
+        memory.answered(Instant::now(), None, true);
+        assert!(memory.values_changed.is_some(), "they could not be read");
+        memory.answered(Instant::now(), None, false);
+        assert!(memory.values_changed.is_none());
     }
 
     #[test]

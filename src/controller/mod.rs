@@ -20,6 +20,7 @@ mod trouble;
 mod vendor;
 mod verification;
 mod watch;
+mod watch_secrets;
 
 pub use ctx::{Ctx, Settings};
 pub use digest::DIGEST_SECRET;
@@ -159,7 +160,8 @@ impl Controllers {
             }
         };
         let sweeps = stop.run_until_cancelled(sweep::run(&ctx));
-        future::join3(providers.for_each(|_| future::ready(())), verifications, sweeps).await;
+        let secrets = stop.run_until_cancelled(watch_secrets::run(&ctx));
+        future::join4(providers.for_each(|_| future::ready(())), verifications, sweeps, secrets).await;
         ctx.finish().await;
     }
 }

@@ -2,8 +2,10 @@
 //! of them, however many look into its store.
 
 mod merge;
+mod secrets;
 
 pub(super) use merge::Change;
+pub(super) use secrets::{ChangedSecret, secrets};
 
 use std::{sync::Arc, time::Duration};
 
@@ -23,7 +25,7 @@ use rand::RngExt;
 use serde::de::DeserializeOwned;
 use tokio::sync::{Notify, watch};
 
-use crate::api::{self, IdentityVerification, OnfidoProvider, RECONCILE_NOW};
+use crate::api::{self, IdentityVerification, OnfidoProvider, Phase, RECONCILE_NOW};
 
 use super::{Settings, Stored, trouble};
 use merge::Merge;
@@ -59,12 +61,12 @@ impl Backoff for Pace {
 pub(super) trait Kept:
     Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + std::fmt::Debug + Send + Sync + 'static
 {
-    /// Drops what no pass would read.
-    fn reduce(&mut self);
+    /// Drops what no pass would read. Where Secrets are watched, the names of those that a verdict rests on stay.
+    fn reduce(&mut self, secrets_too: bool);
 }
 
 impl Kept for OnfidoProvider {
-    fn reduce(&mut self) {
+    fn reduce(&mut self, _: bool) {
         self.metadata.managed_fields = None;
     }
 }
@@ -72,7 +74,7 @@ impl Kept for OnfidoProvider {
 impl Kept for IdentityVerification {
     /// Most objects are settled: of those only what tells that they are is kept. A watch filtered by phase would be blind to what users do
     /// to them.
-    fn reduce(&mut self) {
+    fn reduce(&mut self, secrets_too: bool) {
         self.metadata.managed_fields = None;
         // Of annotations only the one that asks for a look.
         let asked = api::asked(self.metadata.annotations.as_ref()).map(|token| (RECONCILE_NOW.to_owned(), token.to_owned()));
@@ -82,8 +84,12 @@ impl Kept for IdentityVerification {
         }
         if let Some(status) = &mut self.status {
             self.metadata.labels = None;
-            self.spec.attributes = None;
-            self.spec.attributes_from = None;
+            if secrets_too && status.phase == Phase::Approved {
+                self.spec.attributes.iter_mut().for_each(|attributes| attributes.retain(|attribute| attribute.value_from.is_some()));
+            } else {
+                self.spec.attributes = None;
+                self.spec.attributes_from = None;
+            }
             self.spec.consents = None;
             self.spec.capture = Default::default();
             self.spec.tags = None;
@@ -117,38 +123,54 @@ pub(super) fn watch<K: Kept>(
     writer: Writer<Stored<K>>,
     filled: watch::Sender<bool>,
 ) -> impl Stream<Item = Change<Stored<K>>> + use<K> {
-    let namespaces = &settings.watch_namespaces;
-    let scopes: Vec<Option<String>> = if namespaces.is_empty() { vec![None] } else { namespaces.iter().cloned().map(Some).collect() };
+    let scopes = scopes(settings);
+    let secrets_too = settings.watch_secrets;
     let watches = scopes.iter().enumerate().map(|(number, namespace)| {
-        let api = match namespace {
-            Some(namespace) => Api::namespaced(client.clone(), namespace),
-            None => Api::all(client.clone()),
+        let reduce = move |object: &mut Stored<K>| {
+            if let DeserializeGuard(Ok(object)) = object {
+                object.reduce(secrets_too);
+            }
         };
-        events(api, namespace.clone(), settings.right_gone.clone()).map(move |event| (number, event)).boxed()
+        let watch = watcher::watcher(api_of(client, namespace.as_deref()), watcher::Config::default());
+        events::<K, _>(watch, reduce, namespace.clone(), settings.right_gone.clone()).map(move |event| (number, event)).boxed()
     });
     let watches = stream::select_all(watches.collect::<Vec<_>>());
     let mut merge = Merge::new(writer, scopes, filled);
     watches.flat_map(move |(number, event)| stream::iter(merge.take(number, event)))
 }
 
-/// The events of one watch. It goes on by itself, whatever happens to it.
-fn events<K: Kept>(api: Api<Stored<K>>, namespace: Option<String>, right_gone: Arc<Notify>) -> impl Stream<Item = Event<Stored<K>>> {
-    let reduce = |object: &mut Stored<K>| {
-        if let DeserializeGuard(Ok(object)) = object {
-            object.reduce();
-        }
-    };
-    watcher::watcher(api, watcher::Config::default()).backoff(ResetTimerBackoff::new(Pace::default(), STEADY)).modify(reduce).filter_map(
-        move |event| {
-            let told = |error: &watcher::Error| {
-                tracing::warn!(kind = %K::plural(&()), namespace, trouble = said(error), "watching again");
-                if is_forbidden(error) {
-                    right_gone.notify_one();
-                }
-            };
-            future::ready(event.inspect_err(told).ok())
-        },
-    )
+/// The places that are watched, each by a watch of its own: everywhere if none is given.
+fn scopes(settings: &Settings) -> Vec<Option<String>> {
+    let namespaces = &settings.watch_namespaces;
+    if namespaces.is_empty() { vec![None] } else { namespaces.iter().cloned().map(Some).collect() }
+}
+
+fn api_of<K>(client: &Client, namespace: Option<&str>) -> Api<K>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+{
+    match namespace {
+        Some(namespace) => Api::namespaced(client.clone(), namespace),
+        None => Api::all(client.clone()),
+    }
+}
+
+/// The events of one watch of a kind, of which each object is reduced at once. It goes on by itself, whatever happens to it.
+fn events<K: Resource<DynamicType = ()>, T>(
+    watch: impl Stream<Item = watcher::Result<Event<T>>>,
+    reduce: impl FnMut(&mut T),
+    namespace: Option<String>,
+    right_gone: Arc<Notify>,
+) -> impl Stream<Item = Event<T>> {
+    watch.backoff(ResetTimerBackoff::new(Pace::default(), STEADY)).modify(reduce).filter_map(move |event| {
+        let told = |error: &watcher::Error| {
+            tracing::warn!(kind = %K::plural(&()), namespace, trouble = said(error), "watching again");
+            if is_forbidden(error) {
+                right_gone.notify_one();
+            }
+        };
+        future::ready(event.inspect_err(told).ok())
+    })
 }
 
 fn is_forbidden(error: &watcher::Error) -> bool {
@@ -167,5 +189,37 @@ fn said(error: &watcher::Error) -> String {
         watcher::Error::WatchStartFailed(source) | watcher::Error::WatchFailed(source) => format!("watch: {}", trouble::brief(source)),
         watcher::Error::WatchError(status) => format!("the API server ended it with {} {}", status.code, status.reason),
         watcher::Error::NoResourceVersion => "the API server gave no resourceVersion".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn of_a_settled_object_only_names_of_secrets_stay_and_only_where_they_are_watched() {
+        let reduced = |phase: &str, secrets_too: bool| {
+            let mut object: IdentityVerification = serde_json::from_value(json!({
+                "apiVersion": "onfido-operator.dev/v1alpha1", "kind": "IdentityVerification", "metadata": { "name": "v", "generation": 1 },
+                "spec": {
+                    "providerRef": { "name": "onfido" }, "subject": "user-1", "attributesFrom": [{ "secretRef": { "name": "whole" } }],
+                    "attributes": [
+                        { "name": "given_name", "value": "Canary" },
+                        { "name": "family_name", "valueFrom": { "secretKeyRef": { "name": "one-key", "key": "k" } } },
+                    ],
+                },
+                "status": { "phase": phase, "observedGeneration": 1 },
+            }))
+            .unwrap();
+            object.reduce(secrets_too);
+            serde_json::to_string(&object.spec).unwrap()
+        };
+        let watched = reduced("Approved", true);
+        assert!(watched.contains("whole") && watched.contains("one-key") && !watched.contains("Canary"), "{watched}");
+        for spec in [reduced("Approved", false), reduced("Declined", true)] {
+            assert!(!["whole", "one-key", "Canary"].iter().any(|word| spec.contains(word)), "{spec}");
+        }
     }
 }

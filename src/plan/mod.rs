@@ -23,6 +23,7 @@ mod recovery;
 pub mod redaction;
 mod request;
 mod schedule;
+pub mod secrets;
 mod settled;
 mod standing;
 mod start;

@@ -85,6 +85,8 @@ pub struct Memory {
     pub submission_seen: Option<Timestamp>,
     /// Who has asked for a look that has not come yet, without leaving a trace in the status.
     pub look_wanted: Option<Wanted>,
+    /// Whether a Secret that its values come from changed, and they were not judged since.
+    pub values_changed: bool,
 }
 
 /// Who asks for a look, beside deliveries and people.
@@ -92,6 +94,8 @@ pub struct Memory {
 pub enum Wanted {
     /// The daily audit.
     Audit,
+    /// The watch of Secrets: somebody else changed the one that the token or the link is in.
+    Capture,
     /// The provider's feed, which has another word for the run than is on record.
     Feed,
 }
@@ -203,11 +207,21 @@ impl Observed {
         self.memory.look_wanted == Some(Wanted::Audit) && self.status.unanswered().is_none() && !self.is_asked()
     }
 
-    /// The look that is still wanted after this pass. An audit that came to nothing is made again the next day.
+    /// The look that is still wanted after this pass. An audit that came to nothing is made again the next day, and where nobody is waited for
+    /// any more nothing is handed over.
     pub fn still_wanted(&self) -> Option<Wanted> {
         let told = |run: &Option<Result<_, Failure>>| matches!(run, Some(Ok(_) | Err(Failure::RunPurged | Failure::AccountChanged)));
         let looked = told(&self.facts.run) || told(&self.facts.older_run);
-        self.memory.look_wanted.filter(|wanted| *wanted == Wanted::Feed && !looked)
+        self.memory.look_wanted.filter(|wanted| match wanted {
+            Wanted::Audit => false,
+            Wanted::Capture => !looked && !self.status.phase.is_final(),
+            Wanted::Feed => !looked,
+        })
+    }
+
+    /// Whether changed values are still to be judged after this pass: they could not be read.
+    pub fn still_changed(&self) -> bool {
+        self.memory.values_changed && matches!(self.facts.attributes, Some(Err(_)))
     }
 
     /// Adds what came of an effect.

@@ -40,7 +40,7 @@ fn looking(o: &Observed, now: Timestamp) -> VerificationPlan {
     }
 }
 
-/// Whether somebody asks for a look: a delivery, a person, the feed, the audit.
+/// Whether somebody asks for a look: a delivery, a person, the feed, the audit, the watch of Secrets.
 fn is_wanted(o: &Observed) -> bool {
     o.status.unanswered().is_some() || o.is_asked() || capture::asked(o) || o.memory.look_wanted.is_some()
 }

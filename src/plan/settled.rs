@@ -19,7 +19,9 @@ pub(super) fn settled(o: &Observed, now: Timestamp) -> VerificationPlan {
     if redaction::is_bare(&o.status) {
         return unjudged(o, now);
     }
-    let acknowledged = o.status.observed_generation == Some(o.generation);
+    // A value that changed in a watched Secret is what an edit is: the vendor need not be asked.
+    let changed = o.memory.values_changed && is_worth_an_audit(o);
+    let acknowledged = o.status.observed_generation == Some(o.generation) && !changed;
     let audited = o.is_audit() && is_worth_an_audit(o);
     let awaited = o.status.unanswered().is_some() || o.is_asked() || o.memory.look_wanted == Some(Wanted::Feed);
     let rung = (awaited || audited) && !halted(o); // while suspended the bell waits, an edit does not

@@ -18,6 +18,7 @@ mod purge;
 mod recovery;
 mod redaction;
 mod schedule;
+mod secrets;
 mod settled;
 mod simulation;
 mod start;

@@ -55,6 +55,8 @@ pub struct Timing {
     pub audit: Duration,
     /// From one sweep over all verifications to the next.
     pub sweep: Duration,
+    /// From one telling that a watched Secret changed to the next of the same: somebody may change it all the time.
+    pub secret_told: Duration,
     /// Least and most of an object's own backoff.
     pub backoff: [Duration; 2],
 }
@@ -97,6 +99,7 @@ impl Default for Timing {
             first_audit: s(2 * 3600),
             audit: s(24 * 3600),
             sweep: s(60),
+            secret_told: s(5),
             backoff: [s(1), s(300)],
         }
     }
@@ -143,6 +146,7 @@ impl Timing {
             first_audit,
             audit,
             sweep,
+            secret_told,
             backoff,
         } = self.clone();
         Self {
@@ -171,6 +175,7 @@ impl Timing {
             first_audit: scale(first_audit),
             audit: scale(audit),
             sweep: scale(sweep),
+            secret_told: scale(secret_told),
             backoff: backoff.map(scale),
         }
     }

@@ -36,6 +36,10 @@ pub struct Options {
     /// Serve the objects of this namespace only; may be repeated. Otherwise those of all namespaces.
     #[arg(long = "watch-namespace", value_name = "NAMESPACE", value_parser = namespace)]
     pub watch_namespaces: Vec<String>,
+    /// Watch Secrets too, which takes the right to list and watch them: what changes in one is noticed at once. Otherwise they are only read by
+    /// name, and a changed value is noticed at the daily audit.
+    #[arg(long)]
+    pub watch_secrets: bool,
     /// How many entries one ConfigMap of the erasure ledger takes: for tests, which cannot make hundreds.
     #[arg(long, hide = true, default_value_t = LEDGER_ENTRIES, value_name = "COUNT")]
     pub ledger_entries: usize,
@@ -53,7 +57,7 @@ pub enum LogFormat {
     Json,
 }
 
-/// Each costs two connections to the API server.
+/// Each costs two connections to the API server, or three where Secrets are watched.
 const MOST_NAMESPACES: usize = 64;
 
 impl Options {

@@ -19,6 +19,8 @@ use crate::{
     health::{NotReady, Readiness},
 };
 
+use super::Options;
+
 /// Between looks for what is missing.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -68,6 +70,8 @@ const WATCHED: &[Right] = &[
 const EVENTS: Right = Right { verb: "", group: "events.k8s.io", resource: "events", subresource: "", name: "" };
 /// A Role can speak of its own namespace only, by name.
 const NAMESPACES: &str = "namespaces";
+/// Needed besides, wherever objects are watched, where Secrets are watched too.
+const SECRETS_WATCHED: &[Right] = &[secrets("list", ""), secrets("watch", "")];
 /// Needed in the operator's own namespace, for the key of the digests and the erasure ledger.
 const OWN: &[Right] = &[secrets("get", DIGEST_SECRET), secrets("create", ""), ledger("get"), ledger("create"), ledger("patch")];
 
@@ -75,16 +79,16 @@ const OWN: &[Right] = &[secrets("get", DIGEST_SECRET), secrets("create", ""), le
 struct Scope<'a> {
     /// Every namespace if none is given.
     namespace: Option<&'a str>,
-    rights: &'static [Right],
+    rights: Vec<Right>,
     /// Whether to ask here for the definitions; once is enough, they belong to the whole cluster.
     definitions: bool,
 }
 
 /// Waits, visibly, until both kinds are installed and every right is there. Place by place, so that each look costs a few requests however
 /// many namespaces there are; what is found once is not asked for again.
-pub(super) async fn wait(client: &Client, watched: &[String], own: &str, readiness: &Readiness) {
+pub(super) async fn wait(client: &Client, options: &Options, readiness: &Readiness) {
     let mut told = BTreeSet::new();
-    for scope in scopes(watched, own) {
+    for scope in scopes(&options.watch_namespaces, options.watch_secrets, &options.namespace) {
         loop {
             let lacking = lacking(client, &scope).await;
             tell(&mut told, &lacking, readiness);
@@ -96,11 +100,12 @@ pub(super) async fn wait(client: &Client, watched: &[String], own: &str, readine
     }
 }
 
-fn scopes<'a>(watched: &'a [String], own: &'a str) -> Vec<Scope<'a>> {
+fn scopes<'a>(watched: &'a [String], secrets_too: bool, own: &'a str) -> Vec<Scope<'a>> {
+    let rights = [WATCHED, if secrets_too { SECRETS_WATCHED } else { &[] }].concat();
     let places: Vec<Option<&str>> = if watched.is_empty() { vec![None] } else { watched.iter().map(|name| Some(name.as_str())).collect() };
     let watched = places.into_iter().enumerate();
-    let watched = watched.map(|(number, namespace)| Scope { namespace, rights: WATCHED, definitions: number == 0 });
-    watched.chain([Scope { namespace: Some(own), rights: OWN, definitions: false }]).collect()
+    let watched = watched.map(|(number, namespace)| Scope { namespace, rights: rights.clone(), definitions: number == 0 });
+    watched.chain([Scope { namespace: Some(own), rights: OWN.to_vec(), definitions: false }]).collect()
 }
 
 /// Says what was not said before, and takes back what does not lack any more.
@@ -211,10 +216,25 @@ mod tests {
     }
 
     #[test]
+    fn secrets_are_listed_and_watched_only_where_that_is_asked_for() {
+        let watched = ["shop".to_owned()];
+        let asked = |secrets_too| -> Vec<(Option<String>, &str)> {
+            let scopes = scopes(&watched, secrets_too, "own");
+            let of = |scope: &Scope<'_>| -> Vec<_> {
+                let secrets = scope.rights.iter().filter(|right| right.resource == "secrets" && ["list", "watch"].contains(&right.verb));
+                secrets.map(|right| (scope.namespace.map(Into::into), right.verb)).collect()
+            };
+            scopes.iter().flat_map(of).collect()
+        };
+        assert_eq!(asked(false), []);
+        assert_eq!(asked(true), ["list", "watch"].map(|verb| (Some("shop".to_owned()), verb)), "not in its own namespace");
+    }
+
+    #[test]
     fn the_definitions_are_asked_for_once_and_the_own_namespace_comes_last() {
         let places = |watched: &[&str]| -> Vec<(Option<String>, usize, bool)> {
             let watched: Vec<String> = watched.iter().map(|name| (*name).to_owned()).collect();
-            let scopes = scopes(&watched, "own");
+            let scopes = scopes(&watched, false, "own");
             scopes.iter().map(|s| (s.namespace.map(Into::into), s.rights.len(), s.definitions)).collect()
         };
         let own = (Some("own".to_owned()), OWN.len(), false);

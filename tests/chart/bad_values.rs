@@ -44,6 +44,7 @@ async fn what_makes_no_sense_is_refused_by_name() {
         (json!({ "watchNamespaces": ["a", "a"] }), &["'/watchNamespaces'", "equal"]),
         (json!({ "watchNamespaces": ["A_b"] }), &["'/watchNamespaces/0'", "pattern"]),
         (json!({ "watchNamespaces": (0..65).map(|n| format!("n{n}")).collect::<Vec<_>>() }), &["'/watchNamespaces'", "want 64"]),
+        (json!({ "watchSecrets": "yes" }), &["'/watchSecrets'", "want boolean"]),
         (json!({ "watchNamespaces": "shop" }), &["'/watchNamespaces'", "want array"]),
         (json!({ "webhook": { "port": 80 } }), &["'/webhook/port'", "want 1,024"]),
         (json!({ "health": { "port": "8081" } }), &["'/health/port'", "want integer"]),

@@ -92,6 +92,7 @@ fn every_duration_scales_but_the_vendors_own() {
         first_audit,
         audit,
         sweep,
+        secret_told,
         backoff,
     } = Timing::default().scaled(0.5);
     assert_eq!((deadline, post_timeout, settle, look_first_after), (secs(15), secs(10), secs(15), secs(30)));
@@ -103,6 +104,7 @@ fn every_duration_scales_but_the_vendors_own() {
     assert_eq!((deletion, debts), (secs(300), secs(1800)));
     assert_eq!((feed, feed_overlap, feed_first, feed_lost), (secs(30), secs(60), secs(1800), secs(300)));
     assert_eq!((first_audit, audit, sweep), (secs(3600), secs(43_200), secs(30)));
+    assert_eq!(secret_told, Duration::from_millis(2500));
     assert_eq!(Timing::default().doubt(), secs(80));
     assert!(Timing::default().deletion > Timing::default().doubt(), "what is in doubt can be waited out");
 }

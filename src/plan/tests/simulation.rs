@@ -108,6 +108,7 @@ impl World {
             last_look: self.last_look,
             submission_seen: self.submission_seen.filter(|_| self.people.submission_of == attempt),
             look_wanted: None,
+            values_changed: false,
         }
     }
 
