@@ -239,7 +239,6 @@ impl World {
         match object.persist(seen, &pass.observed.status, &plan.status, &plan.fence) {
             Persisted::Stale => {
                 self.trace(|| format!("  operator {op}: stale"));
-                self.unrecorded(&pass.observed.facts);
                 return Ok(Some(Wake::Backoff));
             }
             Persisted::Unchanged => {}

@@ -42,8 +42,6 @@ pub struct Records {
     pub clock_was_set: bool,
     /// The deliveries that were stored.
     pub rung: BTreeSet<usize>,
-    /// Runs that were reported, as extra or as started and not recorded.
-    pub extra: BTreeSet<String>,
     pub orphans: usize,
     /// Runs that a read has shown to be approved, with the first name that was compared.
     approved: BTreeMap<String, usize>,
@@ -67,12 +65,6 @@ pub struct Heard {
     run: String,
     approved: bool,
     ours: bool,
-}
-
-impl Records {
-    pub fn restored(&mut self, _since: i64) {
-        self.restored += 1;
-    }
 }
 
 fn verified(status: &IdentityVerificationStatus) -> Option<&Condition> {
@@ -177,7 +169,9 @@ impl World {
                 self.records.validity.insert(attempt, validity.and_then(|seconds| i64::try_from(seconds).ok()));
             }
         }
-        if is_verified(&after) && verified(before) != verified(&after) {
+        // Who gives a further attempt up gives up what stands, too, once a call in doubt is found out about: until then it is not judged.
+        let given_up = pass.observed.spec.cancelled && is_verified(before) && after.standing_verdict.is_some();
+        if is_verified(&after) && verified(before) != verified(&after) && !given_up {
             return self.is_believable(pass, before, &after);
         }
         Ok(())
@@ -243,7 +237,7 @@ impl World {
 
     /// A run goes on record: the oldest of those that were seen, and the others are reported.
     fn recorded_run(
-        &mut self,
+        &self,
         pass: &Pass,
         before: &IdentityVerificationStatus,
         after: &IdentityVerificationStatus,
@@ -257,7 +251,6 @@ impl World {
         let reported: Vec<_> = reported.map(|notice| notice.message.clone()).collect();
         for other in pass.read.looked.iter().flatten().filter(|other| *other != run) {
             hold(reported.iter().any(|message| message.contains(other.as_str())), || "a second run was seen and not reported".into())?;
-            self.records.extra.insert(other.clone());
         }
         Ok(())
     }

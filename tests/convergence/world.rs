@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use onfido_operator::{
     api::{CaptureMode, ConditionType, Notification, OnfidoProviderSpec, Phase, find_condition},
     key::Key,
-    plan::{Facts, Notice, NoticeKind, Observed, Timing, VerificationPlan, Wake},
+    plan::{Notice, NoticeKind, Observed, Timing, VerificationPlan, Wake},
 };
 use serde_json::json;
 
@@ -50,7 +50,7 @@ pub struct World {
     /// How far the operators' clocks are ahead of it.
     pub skew: i64,
     pub object: Option<Object>,
-    pub snapshot: Option<(i64, Object)>,
+    pub snapshot: Option<Object>,
     pub provider: Option<Box<OnfidoProviderSpec>>,
     /// A call met a refused token.
     pub token_doubted: bool,
@@ -191,7 +191,7 @@ impl World {
                 }
             }
             Step::Edit(edit) => self.edit(edit),
-            Step::Snapshot => self.snapshot = self.object.clone().map(|object| (self.now, object)),
+            Step::Snapshot => self.snapshot = self.object.clone(),
             Step::Restore => self.restore(),
             // Nothing holds it: there is no finalizer. Where one comes, that it goes again is for `at_rest` to hold.
             Step::Delete => self.object = None,
@@ -250,11 +250,11 @@ impl World {
     /// looked for first.
     fn restore(&mut self) {
         let hidden = self.network.truths.values().any(|truth| truth.word == Word::AsAnothers);
-        let Some((at, object)) = self.snapshot.clone().filter(|_| !hidden) else { return };
+        let Some(object) = self.snapshot.clone().filter(|_| !hidden) else { return };
         self.operators = [Operator::default(), Operator::default()];
         self.now += 120;
         self.network.advance(self.now);
-        self.records.restored(at);
+        self.records.restored += 1;
         self.object = Some(Object { version: 1_000_000 + object.version, ..object });
     }
 
@@ -359,13 +359,6 @@ impl World {
         for notice in notices {
             self.trace(|| format!("  told: {:?}", notice.kind));
             self.records.orphans += usize::from(notice.kind == NoticeKind::PossibleOrphanApplicant);
-        }
-    }
-
-    /// As `controller/notice.rs`: a paid run was started and cannot be recorded.
-    pub fn unrecorded(&mut self, facts: &Facts) {
-        if let Some(Ok(run)) = &facts.started {
-            self.records.extra.insert(run.id.as_str().to_owned());
         }
     }
 }
