@@ -7,6 +7,8 @@
 mod api_server;
 #[path = "convergence/costs.rs"]
 mod costs;
+#[path = "convergence/endings.rs"]
+mod endings;
 #[path = "convergence/operator.rs"]
 mod operator;
 #[path = "convergence/oracle.rs"]
