@@ -56,7 +56,7 @@ pub(super) fn at_last(o: &Observed, now: Timestamp, plan: VerificationPlan) -> V
         not_due => {
             let mut plan = plan;
             plan.status.conditions.retain(|condition| condition.type_ != ConditionType::Redacted.as_str() || is_true(condition));
-            let near = not_due.map(|(_, moment)| moment).filter(|moment| !sweep::is_far(*moment, now, &o.timing));
+            let near = not_due.map(|(_, moment)| moment).filter(|moment| !sweep::is_left(*moment, plan.wake, now, &o.timing));
             return Plan { wake: near.map_or(plan.wake, |moment| plan.wake.earliest(Wake::At(moment))), ..plan };
         }
     };

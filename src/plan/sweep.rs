@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::api::{IdentityVerificationSpec, IdentityVerificationStatus, Phase};
 
 use super::{
-    Timing, redaction,
+    Timing, Wake, redaction,
     schedule::{after, before},
 };
 
@@ -44,9 +44,9 @@ pub fn due(
     (is_audited(status) && has_come(slot(jitter(), timing.audit), timing.audit, from, to)).then_some(Due::Audit)
 }
 
-/// Whether a moment is left to the sweep: it comes round before.
-pub(super) fn is_far(moment: Timestamp, now: Timestamp, timing: &Timing) -> bool {
-    moment > after(now, timing.sweep * 2)
+/// Whether a moment is left to the sweep: it comes round before, and finds no pass that rests until later.
+pub(super) fn is_left(moment: Timestamp, wake: Wake, now: Timestamp, timing: &Timing) -> bool {
+    moment > after(now, timing.sweep * 2) && !matches!(wake, Wake::At(later) if later > moment)
 }
 
 /// The moments at which something is to be done: the end of the verdict, and retention's.
