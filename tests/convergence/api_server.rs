@@ -102,7 +102,7 @@ impl Object {
 
 /// So many seconds, in the words of the spec.
 pub fn retention(redact_after: Option<i64>, delete_after: Option<i64>) -> Option<Retention> {
-    let duration = |seconds: i64| serde_json::from_value(json!(format!("{seconds}s"))).expect("a duration");
+    let duration = |seconds: i64| serde_json::from_value(json!(format!("{}m{}s", seconds / 60, seconds % 60))).expect("a duration");
     let (redact_after, delete_after) = (redact_after.map(duration), delete_after.map(duration));
     (redact_after.is_some() || delete_after.is_some()).then_some(Retention { redact_after, delete_after })
 }

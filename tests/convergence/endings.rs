@@ -71,6 +71,7 @@ impl World {
         if erases && !object.finalizer && object.deleting.is_none() {
             self.nobody_is_forgotten(&object.status)?;
         }
+        self.other_writes += 1;
         self.delete();
         Ok(Some(Receipt::ObjectDeleted))
     }
@@ -128,6 +129,16 @@ impl World {
         let Some(object) = &self.object else { return false };
         let until = object.status.verified_until.as_ref().map(|until| until.0);
         due > self.wall() && [until, redaction::due(&object.spec, &object.status)].contains(&Some(due))
+    }
+
+    /// Until `due` a pass would rest (`controller/verification.rs`), whatever the sweep wakes: nothing of the sweep's may come before. Where
+    /// no pass rests the sweep comes round.
+    pub fn is_awaited(&self, due: Option<Timestamp>) -> Result<(), Violation> {
+        let (Some(object), Some(due)) = (&self.object, due) else { return Ok(()) };
+        let until = object.status.verified_until.as_ref().map(|until| until.0);
+        let retention = redaction::due(&object.spec, &object.status).filter(|_| object.deleting.is_none());
+        let missed = until.into_iter().chain(retention).find(|moment| self.wall() < *moment && *moment < due);
+        hold(missed.is_none(), || format!("a pass rests until {due}, and misses {missed:?}"))
     }
 
     /// The feed tells an operator of a run, which is news or not. Whether it is woken.

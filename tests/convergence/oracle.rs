@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use onfido_operator::{
     api::{Condition, ConditionStatus, ConditionType, DeletionPolicy, IdentityVerificationStatus, Phase, find_condition},
     onfido::model::WorkflowRun,
-    plan::{NoticeKind, VerificationPlan, redaction},
+    plan::{Effect, NoticeKind, VerificationPlan, redaction},
 };
 
 use super::{
@@ -171,8 +171,12 @@ impl World {
             hold(self.records.nonces.insert(nonce), || format!("{} under a nonce that was used", effect.name()))?;
         }
         // The basis is recorded with the first intent of an attempt, and anew with each that sends the person's values.
-        let retried = before.operation.is_some() && matches!(plan.effect, Some(onfido_operator::plan::Effect::StartRun { .. }));
-        if before.basis.as_ref().map(|basis| &basis.validity) != after.basis.as_ref().map(|basis| &basis.validity) || !retried {
+        let sends = match &plan.effect {
+            Some(Effect::CreateApplicant { .. } | Effect::UpdateApplicant { .. }) => true,
+            Some(Effect::StartRun { .. }) => before.operation.is_none(),
+            _ => false,
+        };
+        if sends || before.basis.is_none() || before.attempt != after.attempt {
             let validity = after.basis.as_ref().and_then(|basis| basis.validity.as_ref()).map(|validity| validity.as_std().as_secs());
             if let (Some(attempt), true) = (after.attempt, after.basis.is_some()) {
                 self.records.validity.insert(attempt, validity.and_then(|seconds| i64::try_from(seconds).ok()));
@@ -285,8 +289,11 @@ impl World {
         let Some(object) = &self.object else { return Ok(()) };
         let status = &object.status;
         hold(status.observed_generation == Some(object.generation), || format!("{when}: the spec is not acknowledged"))?;
+        if self.is_erased() {
+            return Ok(());
+        }
         hold(!status.is_rung(), || format!("{when}: a bell is not answered"))?;
-        if self.is_stalled() || self.is_erased() {
+        if self.is_stalled() {
             return Ok(());
         }
         let held = object.spec.deletion_policy == DeletionPolicy::DeleteApplicant;

@@ -195,7 +195,7 @@ fn starts_while_deleting(o: &Observed, now: Timestamp) -> VerificationPlan {
 
 fn begins_unheld(o: &Observed, now: Timestamp) -> VerificationPlan {
     let mut o = o.clone();
-    o.finalizer |= o.deleting.is_none();
+    o.finalizer |= o.deleting.is_none() && o.spec.deletion_policy == DeletionPolicy::DeleteApplicant;
     plan(&o, now)
 }
 

@@ -289,7 +289,7 @@ fn ending() -> impl Strategy<Value = Scene> {
     let broken = prop::sample::select(vec![Broken::Vendor, Broken::VendorAndLedger, Broken::Provider, Broken::Suspended]);
     let broken = prop_oneof![2 => Just(Broken::Nothing), 1 => broken];
     let retention = prop_oneof![2 => Just((None, None)), 1 => retention()];
-    (prop::bool::weighted(0.2), any::<bool>(), retention, prop::bool::weighted(0.4), broken).prop_map(
+    (prop::bool::weighted(0.4), any::<bool>(), retention, prop::bool::weighted(0.4), broken).prop_map(
         |(feedless, erases, (redact_after, delete_after), deleted, broken)| Scene {
             feedless,
             erases,
@@ -330,6 +330,6 @@ fn scene() -> impl Strategy<Value = Scene> {
 
 /// Every schedule there is.
 pub fn schedules() -> impl Strategy<Value = Schedule> {
-    let steps = prop_oneof![3 => vec(step(), 3..16), 1 => vec(step(), 16..32)];
+    let steps = prop_oneof![4 => vec(step(), 3..14), 1 => vec(step(), 14..32)];
     (scene(), steps, last_word()).prop_map(|(scene, steps, end)| Schedule { scene, steps, end })
 }

@@ -151,7 +151,7 @@ impl World {
         }
     }
 
-    /// How often anybody of ours wrote to the API server: the status, the capture Secret, the wake-ups, the finalizer, the ledger.
+    /// How often anybody of ours wrote to the API server: the status, the capture Secret, the wake-ups, the finalizer, the ledger, its deletion.
     pub fn writes(&self) -> usize {
         self.records.writes + self.other_writes + self.records.rung.len()
     }
@@ -168,6 +168,9 @@ impl World {
             if self.operators[op].pass.is_some() {
                 self.pass(op)?; // it goes on with the one that it was stopped in
             }
+        }
+        if !self.schedule.scene.both {
+            self.operators[1].dies();
         }
         self.converge()
     }
@@ -353,6 +356,7 @@ impl World {
                 }
                 Wake::At(due) => Some(due),
             };
+            self.is_awaited(due.filter(|_| !written))?;
             if object.deleting.is_some() {
                 let due = due.ok_or_else(|| Violation::new("nobody comes back to a deletion"))?;
                 self.until(due);
