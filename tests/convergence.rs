@@ -1,5 +1,6 @@
 //! Whole lives, drawn at random: the plan with the pure vendor, two operators, an API server and a virtual clock. Crashes after each step;
-//! calls lost, late, repeated, refused; deliveries lost, repeated and reordered; edits, attempts, restores. What must hold is in `oracle`.
+//! calls lost, late, repeated, refused; deliveries lost, repeated and reordered; edits, attempts, restores; redaction and deletion, whatever is
+//! broken. What must hold is in `oracle`, and for the end of a life in `endings`.
 //!
 //! Schedule number n is drawn from n alone. `make simulate SEEDS=12345` replays one, `SEEDS=0..1000000` lives so many more.
 
@@ -7,6 +8,8 @@
 mod api_server;
 #[path = "convergence/costs.rs"]
 mod costs;
+#[path = "convergence/endings.rs"]
+mod endings;
 #[path = "convergence/operator.rs"]
 mod operator;
 #[path = "convergence/oracle.rs"]
@@ -39,7 +42,7 @@ use proptest::{
 use self::{
     oracle::Violation,
     saboteurs::SABOTEURS,
-    schedule::{Edit, Scene, Schedule, Step, Word, schedules},
+    schedule::{Edit, Fate, Scene, Schedule, Step, Word, schedules},
     world::{Planner, World},
 };
 
@@ -199,13 +202,32 @@ fn whatever_happens_the_five_properties_hold() {
     }
 }
 
+/// Where some mistakes show that chance meets with too rarely: a call that is carried out just before its absence would be believed, and a
+/// change of mind that only a delivery tells of.
+fn pointed() -> [Schedule; 2] {
+    let say = |word| Step::Say { newest: true, word };
+    let late = vec![Step::Some(0, 7), Step::Post(Fate::Late(320)), Step::Pass(0)];
+    let told = vec![Step::Pass(0), say(Word::Approved), Step::Ring(0), Step::Pass(0), say(Word::Declined), Step::Ring(1)];
+    [(late, Scene::default()), (told, Scene { feedless: true, ..Scene::default() })].map(|(steps, scene)| Schedule {
+        scene,
+        steps,
+        end: Word::Approved,
+    })
+}
+
 #[test]
 fn every_saboteur_is_caught() {
+    for schedule in pointed() {
+        assert!(live(0, &schedule, plan::verification::plan, false).0.is_ok(), "{schedule:?}");
+    }
     let mut missed = vec![];
     for (what, plan) in SABOTEURS {
+        if pointed().iter().any(|schedule| live(0, schedule, *plan, false).0.is_err()) {
+            continue;
+        }
         match simulate(0..CAUGHT_WITHIN, *plan) {
             Ok(_) => missed.push(what),
-            Err(seed) => println!("{what}: {}", shrunk(seed, *plan).lines().next().unwrap_or_default()),
+            Err(seed) => println!("{what}: seed {seed}"),
         }
     }
     assert!(missed.is_empty(), "nobody notices one that {missed:#?}");

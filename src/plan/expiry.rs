@@ -8,15 +8,16 @@ use crate::api::{AttributeReason, AttributeResult, ConditionStatus, ConditionTyp
 use super::{
     Facts, Observed, VerificationPlan, Wake,
     conditions::{self, Says},
-    schedule::{after, is_far},
+    schedule::{after, is_left},
     turn::{nothing, submission_noted},
 };
 
 /// The verdict has come to its end and nothing else is under way in this pass: it is recorded as expired. Calls nobody, so that neither
-/// `suspend` nor a vendor that is gone keeps a verdict alive.
+/// `suspend` nor a vendor that is gone keeps a verdict alive, nor a deletion that waits for one.
 pub(super) fn expired(o: &Observed, now: Timestamp) -> Option<VerificationPlan> {
     let until = o.status.verified_until.as_ref()?;
-    if until.0 > now || o.deleting.is_some() || !nothing_learned(&o.facts) {
+    let goes = o.deleting.is_some();
+    if until.0 > now || (goes && !o.finalizer) || !nothing_learned(&o.facts) {
         return None;
     }
     let mut plan = nothing(o);
@@ -27,7 +28,10 @@ pub(super) fn expired(o: &Observed, now: Timestamp) -> Option<VerificationPlan> 
     submission_noted(o, now, &mut plan.status);
     // An edit that came meanwhile is acknowledged unjudged: there is no verdict left that it could undo.
     conditions::say(&mut plan.status, o.generation, now, None, Some(says));
-    if o.status.is_rung() || o.is_asked() {
+    if goes {
+        conditions::put_back(&mut plan.status, &o.status, ConditionType::Ready); // says what the deletion waits for
+    }
+    if o.status.is_rung() || o.is_asked() || goes {
         plan.wake = Wake::At(now);
     }
     Some(plan)
@@ -91,9 +95,10 @@ fn end(results: &mut [AttributeResult], until: Timestamp) -> Says {
     (ConditionStatus::False, Reason::Expired, format!("the verdict was valid until {until}"))
 }
 
-/// Comes back when the verdict ends. Until that is near nobody waits: the sweep comes round.
+/// Comes back when the verdict ends, whatever else is waited for. Until that is near nobody waits: the sweep comes round.
 pub(super) fn awaited(o: &Observed, now: Timestamp, mut plan: VerificationPlan) -> VerificationPlan {
-    if let Some(until) = plan.status.verified_until.as_ref().filter(|until| !is_far(until.0, now, &o.timing)) {
+    let until = plan.status.verified_until.as_ref().filter(|_| o.deleting.is_none() || o.finalizer);
+    if let Some(until) = until.filter(|until| !is_left(until.0, plan.wake, now, &o.timing)) {
         plan.wake = plan.wake.earliest(Wake::At(until.0));
     }
     plan

@@ -15,7 +15,7 @@ use crate::{
 use super::{
     Effect, Failure, Observed, Plan, VerificationPlan, Wake, conditions, deletion,
     erasure::{self, Erasing, Wait},
-    schedule::{after, is_far},
+    schedule::{after, is_left},
     turn::{halted, nothing, perform, same_environment, wake_after},
     verdict,
 };
@@ -57,7 +57,7 @@ pub(super) fn at_last(o: &Observed, now: Timestamp, plan: VerificationPlan) -> V
             let stays =
                 |condition: &Condition| condition.type_ != ConditionType::Redacted.as_str() || condition.is_true(ConditionType::Redacted);
             plan.status.conditions.retain(stays);
-            let near = not_due.map(|(_, moment)| moment).filter(|moment| !is_far(*moment, now, &o.timing));
+            let near = not_due.map(|(_, moment)| moment).filter(|moment| !is_left(*moment, plan.wake, now, &o.timing));
             return Plan { wake: near.map_or(plan.wake, |moment| plan.wake.earliest(Wake::At(moment))), ..plan };
         }
     };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::Timing;
+use super::{Timing, Wake};
 
 /// A moment some time later; saturates.
 pub(super) fn after(moment: Timestamp, wait: Duration) -> Timestamp {
@@ -26,9 +26,9 @@ pub(super) fn past(moment: Option<Timestamp>, now: Timestamp) -> Option<Timestam
     moment.filter(|moment| *moment <= now)
 }
 
-/// Whether a moment is left to the sweep: it comes round before.
-pub(super) fn is_far(moment: Timestamp, now: Timestamp, timing: &Timing) -> bool {
-    moment > after(now, timing.sweep * 2)
+/// Whether a moment is left to the sweep: it comes round before, and finds no pass that rests until later.
+pub(super) fn is_left(moment: Timestamp, wake: Wake, now: Timestamp, timing: &Timing) -> bool {
+    moment > after(now, timing.sweep * 2) && !matches!(wake, Wake::At(later) if later > moment)
 }
 
 /// How urgently a run is looked at.

@@ -21,7 +21,8 @@ pub fn plan(o: &Observed, now: Timestamp) -> VerificationPlan {
     };
     attempt::unanswered(o, &mut plan.status);
     cancel::unjudged(o, &mut plan.status);
-    let plan = deletion::prepared(o, now, redaction::at_last(o, now, plan));
+    let plan = expiry::awaited(o, now, redaction::at_last(o, now, plan));
+    let plan = deletion::prepared(o, now, plan);
     // A nonce that is on record names another intent, and no unrepeatable call is made under it.
     match (&plan.effect, &o.status.operation) {
         (Some(effect), Some(recorded)) if effect.is_unrepeatable() && recorded.nonce == o.nonce => {
@@ -34,7 +35,7 @@ pub fn plan(o: &Observed, now: Timestamp) -> VerificationPlan {
 fn decide(o: &Observed, now: Timestamp) -> VerificationPlan {
     match o.deleting {
         Some(since) => deletion::deleted(o, now, since),
-        None => expiry::awaited(o, now, tried(o, standing::before(o, now, under_way))),
+        None => tried(o, standing::before(o, now, under_way)),
     }
 }
 

@@ -1,15 +1,15 @@
-//! The API server, as far as a verification needs one: an object with its versions, and fenced writes of its status.
+//! The API server, as far as a verification needs one: an object with its versions, its finalizer, and fenced writes of its status.
 
 use std::borrow::Cow;
 
 use jiff::Timestamp;
 use onfido_operator::{
-    api::{Condition, ConditionStatus, IdentityVerificationSpec, IdentityVerificationStatus, Phase},
+    api::{Condition, ConditionStatus, IdentityVerificationSpec, IdentityVerificationStatus, Phase, Retention},
     plan::Fence,
 };
 use serde_json::json;
 
-use super::world::t;
+use super::{schedule::Scene, world::t};
 
 /// The verification.
 #[derive(Clone, Debug)]
@@ -17,6 +17,9 @@ pub struct Object {
     pub generation: i64,
     pub version: u64,
     pub created_at: Timestamp,
+    pub deleting: Option<Timestamp>,
+    /// Ours; there is no other.
+    pub finalizer: bool,
     pub asked: Option<String>,
     pub spec: IdentityVerificationSpec,
     pub status: IdentityVerificationStatus,
@@ -31,16 +34,19 @@ pub enum Persisted {
 }
 
 impl Object {
-    /// Created at `t(created)`. The status is the default of the schema, which the API server shows on every read.
-    pub fn new(created: i64, keyed: bool, link: bool) -> Self {
+    /// The status is the default of the schema, which the API server shows on every read.
+    pub fn new(scene: &Scene) -> Self {
         let mut spec = json!({
             "providerRef": {"name": "onfido"}, "subject": "user-1", "attributesFrom": [{"secretRef": {"name": "person"}}],
         });
-        if keyed {
+        if scene.keyed {
             spec["idempotencyKey"] = json!("order-1");
         }
-        if link {
+        if scene.link {
             spec["capture"] = json!({"mode": "Link"});
+        }
+        if scene.erases {
+            spec["deletionPolicy"] = json!("DeleteApplicant");
         }
         let status = IdentityVerificationStatus {
             conditions: vec![Condition {
@@ -53,8 +59,10 @@ impl Object {
             }],
             ..IdentityVerificationStatus::default()
         };
-        let spec = serde_json::from_value(spec).expect("a spec");
-        Self { generation: 1, version: 1, created_at: t(created), asked: None, spec, status }
+        let mut spec: IdentityVerificationSpec = serde_json::from_value(spec).expect("a spec");
+        spec.retention = retention(scene.redact_after, scene.delete_after);
+        let created_at = t(if scene.old { -600 } else { 0 });
+        Self { generation: 1, version: 1, created_at, deleting: None, finalizer: false, asked: None, spec, status }
     }
 
     /// A user's write of the spec.
@@ -92,6 +100,13 @@ impl Object {
     }
 }
 
+/// So many seconds, in the words of the spec.
+pub fn retention(redact_after: Option<i64>, delete_after: Option<i64>) -> Option<Retention> {
+    let duration = |seconds: i64| serde_json::from_value(json!(format!("{}m{}s", seconds / 60, seconds % 60))).expect("a duration");
+    let (redact_after, delete_after) = (redact_after.map(duration), delete_after.map(duration));
+    (redact_after.is_some() || delete_after.is_some()).then_some(Retention { redact_after, delete_after })
+}
+
 /// What is never recorded is not there.
 fn as_stored(status: &IdentityVerificationStatus) -> Cow<'_, IdentityVerificationStatus> {
     let bases = |status: &mut IdentityVerificationStatus| {
@@ -113,9 +128,9 @@ macro_rules! each_field {
             applicant_id: Option::is_none, former_applicant_ids: Vec::is_empty, workflow_run_id: Option::is_none,
             workflow_version_id: Option::is_none, vendor_status: Option::is_none, reasons: Vec::is_empty, vendor_record: Option::is_none,
             environment: Option::is_none, dashboard_url: Option::is_none, capture: Option::is_none, attributes: Vec::is_empty,
-            started_at: Option::is_none, submitted_at: Option::is_none, completed_at: Option::is_none, verified_until: Option::is_none,
+            started_at: Option::is_none, submitted_at: Option::is_none, completed_at: Option::is_none, redacted_at: Option::is_none, verified_until: Option::is_none,
             next_check_at: Option::is_none, operation: Option::is_none, basis: Option::is_none, standing_verdict: Option::is_none,
-            last_verified_attempt: Option::is_none, attempts: Vec::is_empty, reconciled: Option::is_none,
+            last_verified_attempt: Option::is_none, attempts: Vec::is_empty, erasure: Option::is_none, reconciled: Option::is_none,
             answered_notifications: Vec::is_empty
         }
     };

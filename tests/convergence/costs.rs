@@ -4,9 +4,9 @@ use onfido_operator::plan;
 
 use super::{
     schedule::{
-        Edit::{self, Attempt, Cancelled, FreshToken, Name, ReconcileNow, Submitted},
+        Edit::{self, Attempt, Cancelled, FreshToken, Name, ProviderGone, ReconcileNow, Submitted},
         Fate, Scene, Schedule,
-        Step::{self, Due, Finish, Pass, Post, Ring, Say, Some as Steps, Wait},
+        Step::{self, Audit, Delete, Due, Feed, Finish, Pass, Post, Ring, Say, Some as Steps, Wait},
         Word::{self, Approved, Declined, Review},
     },
     world::World,
@@ -40,6 +40,9 @@ fn each_story_costs_what_its_page_says() {
     let plain = Scene::default();
     let link = Scene { link: true, ..plain.clone() };
     let keyed = Scene { keyed: true, ..plain.clone() };
+    let erasing = Scene { erases: true, ..plain.clone() };
+    let redacted = Scene { redact_after: Some(600), ..plain.clone() };
+    let removed = Scene { delete_after: Some(600), ..plain.clone() };
     let valid = Scene { validity: Some(600), ..plain.clone() };
     let waiting = &[Pass(0)][..];
     let verified = &[Pass(0), say(Approved), Ring(0), Pass(0)][..];
@@ -57,14 +60,20 @@ fn each_story_costs_what_its_page_says() {
             &[],
             &[Pass(0), edit(Submitted), Pass(0), Finish, Due(0), say(Approved), Due(0)],
         ),
-        row("A look at a run that waits for the person or a reviewer, once an hour", &plain, waiting, &[Due(0)]),
+        row("A day of a run that waits for the person or a reviewer: its audit", &plain, waiting, &[Wait(86_400), Audit, Pass(0)]),
+        row(
+            "An outcome whose delivery was lost, told by the feed",
+            &plain,
+            waiting,
+            &[say(Approved), Feed { newest: true, word: Approved }, Pass(0)],
+        ),
         row("A fresh SDK token", &plain, waiting, &[edit(FreshToken), Pass(0)]),
         row("Another attempt to its verdict, nothing edited", &plain, declined, again),
         row("Another attempt to its verdict, something edited", &plain, misspelt, corrected),
         row("A review, told by a delivery", &plain, waiting, &[say(Review), Ring(0), Pass(0)]),
         row("A change of mind, told by a delivery", &plain, verified, &[say(Declined), Ring(1), Pass(0)]),
         row("A delivery that comes again", &plain, verified, &[Ring(0), Pass(0)]),
-        row("The end of its validity", &valid, verified, &[Due(0)]),
+        row("The end of its validity", &valid, verified, &[Wait(600), Pass(0)]),
         row("Given up while the person captures", &plain, waiting, &[edit(Cancelled), Pass(0)]),
         row("`reconcile-now` on a verdict", &plain, verified, &[edit(ReconcileNow), Pass(0)]),
         row(
@@ -73,7 +82,18 @@ fn each_story_costs_what_its_page_says() {
             &[Steps(0, 7), Post(Fate::Lost), Pass(0)],
             &[Due(0)],
         ),
-        row("A verdict at rest", &plain, verified, &[Wait(86_400), Pass(0), Pass(1)]),
+        row("From create to verdict with `deletionPolicy: DeleteApplicant`", &erasing, &[], verified),
+        row("Its deletion", &erasing, verified, &[Delete, Pass(0)]),
+        row(
+            "Its deletion where Onfido cannot be asked, until the ledger has it",
+            &erasing,
+            verified,
+            &[edit(ProviderGone(true)), Delete, Pass(0), Wait(600), Pass(0)],
+        ),
+        row("Redaction", &redacted, verified, &[Wait(600), Pass(0)]),
+        row("Deletion by `retention.deleteAfter`", &removed, verified, &[Wait(600), Pass(0)]),
+        row("A day of a verdict: its audit", &plain, verified, &[Wait(86_400), Audit, Pass(0)]),
+        row("A verdict at rest", &plain, verified, &[Wait(80_000), Pass(0), Pass(1)]),
     ];
     let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/life.md")).expect("the page of the life");
     let missing: Vec<_> = rows.iter().filter(|row| !page.contains(row.as_str())).map(String::as_str).collect();

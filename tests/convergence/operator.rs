@@ -1,18 +1,23 @@
 //! An operator: the loop of `controller/drive.rs` taken apart into single steps, what it remembers (`controller/memory.rs`), and what
 //! each effect does (`controller/perform.rs`). A pass can be stopped before any step, and the process can die there.
 
-use std::{rc::Rc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use onfido_operator::{
     api::{CaptureMode, Environment, IdentityVerificationStatus, SecretUse},
     onfido::{
         error::{self, VendorError},
-        model::{Applicant, WorkflowRun},
+        model::{Applicant, EndedRun, WorkflowRun},
         secret::{Personal, SdkToken},
     },
     plan::{
-        Attributes, Effect, Facts, Failure, FreshToken, Given, Holds, Looked, Memory, Observed, Provider, Receipt, VerificationPlan, Wake,
+        Attributes, Effect, Facts, Failure, Following, FreshToken, Given, Holds, Looked, Memory, Observed, Provider, Receipt,
+        VerificationPlan, Wake, Wanted, feed::is_news,
     },
 };
 
@@ -32,6 +37,12 @@ pub struct Operator {
     operation: Option<(String, i64)>,
     last_look: Option<Timestamp>,
     submission_seen: Option<(i32, Timestamp)>,
+    /// Who asked for a look, and when by the count of all that happens.
+    look_wanted: Option<(Wanted, usize)>,
+    told: Option<EndedRun>,
+    /// From when on its feed has told it of everything, and what it has told.
+    since: Option<Timestamp>,
+    pub fed: BTreeSet<String>,
     /// What it saw when its last pass began.
     seen: Option<Rc<Object>>,
     pub pass: Option<Pass>,
@@ -41,9 +52,12 @@ pub struct Operator {
 
 /// A pass under way.
 pub struct Pass {
-    /// Of the object as it was seen; the version follows this pass's own writes.
-    version: u64,
+    /// Of the object as it was seen; the version and the finalizer follow this pass's own writes.
+    pub version: u64,
     generation: i64,
+    pub finalizer: bool,
+    /// By the count of all that happens.
+    start: usize,
     pub observed: Observed,
     stage: Stage,
     turns: usize,
@@ -60,6 +74,10 @@ pub struct Read {
     /// The runs that a search found.
     pub looked: Option<Vec<String>>,
     pub heard: Option<Heard>,
+    /// Whether each run with this tag had ended.
+    pub ended: BTreeMap<String, bool>,
+    /// The capture Secret was removed.
+    pub removed: bool,
 }
 
 enum Stage {
@@ -75,8 +93,18 @@ impl Operator {
         *self = Self { seen: self.seen.take(), ..Self::default() };
     }
 
+    /// As `OfVerification::want` of `controller/memory.rs`.
+    pub fn want(&mut self, wanted: Wanted, told: Option<EndedRun>, moment: usize) {
+        let wanted = if matches!(self.look_wanted, Some((Wanted::Feed, _))) { Wanted::Feed } else { wanted };
+        self.look_wanted = Some((wanted, moment));
+        self.told = told.or(self.told.take());
+    }
+
     /// As `OfVerification::note` of `controller/memory.rs`.
     fn note(&mut self, status: &IdentityVerificationStatus, submitted: Option<i32>, mono: i64, now: Timestamp) -> Memory {
+        if self.told.take_if(|told| !is_news(status, told)).is_some() {
+            self.look_wanted = self.look_wanted.filter(|(wanted, _)| *wanted != Wanted::Feed);
+        }
         let recorded = status.operation.as_ref().map(|operation| &operation.nonce);
         if self.operation.as_ref().map(|(nonce, _)| nonce) != recorded {
             self.operation = recorded.map(|nonce| (nonce.clone(), mono));
@@ -85,12 +113,14 @@ impl Operator {
             self.submission_seen = Some((attempt, now));
         }
         Memory {
+            values_changed: false, // nobody watches Secrets here
             operation_known_for: self.operation.as_ref().map(|(_, since)| seconds(mono - since)).unwrap_or_default(),
             last_look: self.last_look,
             submission_seen: self
                 .submission_seen
                 .filter(|(seen, _)| status.attempt.is_none_or(|attempt| attempt == *seen))
                 .map(|(_, at)| at),
+            look_wanted: self.look_wanted.map(|(wanted, _)| wanted),
         }
     }
 }
@@ -103,6 +133,13 @@ impl World {
     /// Begins a pass from this view, as `controller/observe.rs`.
     fn begin(&mut self, op: usize, view: Rc<Object>) {
         let now = self.wall();
+        let following = match self.feed_lost {
+            Some(lost) => Following::Lost(lost.min(now)),
+            None => {
+                let first = now - self.timing.feed_first;
+                Following::Since(*self.operators[op].since.get_or_insert(first))
+            }
+        };
         let status = &view.status;
         let attempt = status.attempt.unwrap_or(view.spec.attempt);
         let submitted = view.spec.submitted_attempt >= attempt && status.submitted_at.is_none();
@@ -114,7 +151,8 @@ impl World {
             namespace: "shop".into(),
             generation: view.generation,
             created_at: view.created_at,
-            deleting: false,
+            deleting: view.deleting,
+            finalizer: view.finalizer,
             asked: view.asked.clone(),
             spec: view.spec.clone(),
             status: view.status.clone(),
@@ -133,6 +171,7 @@ impl World {
             key_settled: view.spec.idempotency_key.is_none() || begun || old,
             nonce: self.nonce(),
             jitter: 0.3,
+            following: if self.provider.is_some() { following } else { Following::Lost(Timestamp::MIN) },
             memory,
             facts: Facts::default(),
             timing: self.timing.clone(),
@@ -141,6 +180,8 @@ impl World {
         let pass = Pass {
             version: view.version,
             generation: view.generation,
+            finalizer: view.finalizer,
+            start: self.moment(),
             observed,
             stage: Stage::Plan,
             turns: 0,
@@ -160,6 +201,9 @@ impl World {
     pub fn some(&mut self, op: usize, steps: u32) -> Result<(), Violation> {
         if self.operators[op].pass.is_none() {
             let Some(object) = self.object.clone() else { return Ok(()) };
+            if object.deleting.is_some() && !object.finalizer {
+                return Ok(()); // as `controller/verification.rs`: it is not us who hold it up
+            }
             self.begin(op, Rc::new(object));
         }
         for _ in 0..steps {
@@ -187,15 +231,24 @@ impl World {
                 pass.turns += 1;
                 pass.began = (self.now, self.now + self.skew);
                 let plan = (self.plan)(&pass.observed, self.wall());
-                self.planned(&pass, &plan)?;
-                pass.stage = Stage::Record(Box::new(plan));
+                match plan.effect.as_ref().filter(|effect| self.is_refused(effect)) {
+                    Some(effect) => pass.observed.forgo(effect, Failure::Unauthorized),
+                    None => {
+                        self.planned(&pass, &plan)?;
+                        pass.stage = Stage::Record(Box::new(plan));
+                    }
+                }
                 None
             }
             Stage::Record(plan) => self.record(op, &mut pass, *plan)?,
             Stage::Act(effect) => {
-                let outcome = self.perform(&mut pass, &effect);
-                pass.stage = Stage::Learn(effect, Box::new(outcome));
-                None
+                match self.perform(&mut pass, &effect)? {
+                    Some(outcome) => {
+                        pass.stage = Stage::Learn(effect, Box::new(outcome));
+                        None
+                    }
+                    None => Some(Wake::Backoff), // trouble with the API server
+                }
             }
             Stage::Learn(effect, outcome) => {
                 pass.observed.absorb(&effect, *outcome);
@@ -208,6 +261,16 @@ impl World {
             None => self.operators[op].pass = Some(pass),
         }
         Ok(())
+    }
+
+    /// As `Calls::reserve` of `controller/drive.rs`: while the vendor does not take the token, nobody is called.
+    fn is_refused(&self, effect: &Effect) -> bool {
+        let calls = match effect {
+            Effect::LookForRun { .. } | Effect::CreateApplicant { .. } | Effect::UpdateApplicant { .. } | Effect::StartRun { .. } => true,
+            Effect::CreateSdkToken { .. } | Effect::ReadRun { .. } => true,
+            _ => false,
+        };
+        calls && self.provider.is_some() && self.token_doubted && !self.network.token_taken
     }
 
     fn ended(&mut self, op: usize, wake: Wake) {
@@ -254,6 +317,10 @@ impl World {
             if matches!(pass.observed.facts.run, Some(Ok(_))) {
                 self.operators[op].last_look = Some(self.wall());
             }
+            if pass.observed.still_wanted().is_none() {
+                let operator = &mut self.operators[op];
+                operator.look_wanted = operator.look_wanted.filter(|(_, at)| *at > pass.start);
+            }
             return Ok(Some(plan.wake));
         };
         self.trace(|| format!("  operator {op}: {}", effect.name()));
@@ -261,8 +328,18 @@ impl World {
         Ok(None)
     }
 
-    /// Does it.
-    fn perform(&mut self, pass: &mut Pass, effect: &Effect) -> Result<Receipt, Failure> {
+    /// Does it; none if the API server refuses.
+    fn perform(&mut self, pass: &mut Pass, effect: &Effect) -> Result<Option<Result<Receipt, Failure>>, Violation> {
+        Ok(match effect {
+            Effect::HoldDeletion => self.hold_deletion(pass).map(Ok),
+            Effect::ReleaseDeletion { lost } => self.release_deletion(pass, lost)?.map(Ok),
+            Effect::DeleteObject => self.delete_object(pass)?.map(Ok),
+            Effect::OweErasure { applicants, orphan, .. } => Some(self.owe(applicants, orphan.is_some())),
+            effect => Some(self.call(pass, effect)),
+        })
+    }
+
+    fn call(&mut self, pass: &mut Pass, effect: &Effect) -> Result<Receipt, Failure> {
         let now = self.now;
         match effect {
             Effect::ReadAttributes { .. } => {
@@ -270,10 +347,15 @@ impl World {
                 return Ok(Receipt::Attributes(self.attributes()));
             }
             Effect::ReadCustomData => return Ok(Receipt::CustomData(Default::default())),
+            Effect::RemoveCaptureSecret => {
+                self.other_writes += usize::from(self.secret.take().is_some());
+                pass.read.removed = true;
+                return Ok(Receipt::CaptureSecretRemoved);
+            }
             Effect::EmptyCaptureSecret => {
                 if let Some(secret) = self.secret.as_mut().filter(|secret| secret.opens) {
                     secret.opens = false;
-                    self.secret_writes += 1;
+                    self.other_writes += 1;
                 }
                 return Ok(Receipt::CaptureSecretEmptied);
             }
@@ -339,12 +421,20 @@ impl World {
                     }
                     let runs = network.find(now, applicant.as_ref().filter(|_| !of_any), tag).map_err(get_failure)?;
                     pass.read.looked = Some(runs.iter().map(|run| run.id.as_str().to_owned()).collect());
+                    let ended = |run: &WorkflowRun| network.truths.get(run.id.as_str()).is_some_and(|truth| truth.word.is_last());
+                    pass.read.ended.insert(tag.clone(), runs.iter().all(ended));
                     Ok(Receipt::Looked(Looked { applicant_known: true, runs }))
                 })
             }
+            Effect::EraseApplicant { id, .. } => match network.erase(now, id) {
+                Ok(()) | Err(VendorError::NotFound | VendorError::Gone) => Ok(Receipt::ApplicantErased(id.clone())),
+                Err(error) => Err(get_failure(error)),
+            },
             // These call nobody, and are done above.
             Effect::ReadAttributes { .. } | Effect::ReadCustomData => Err(Failure::TooLate),
-            Effect::WriteCaptureSecret { .. } | Effect::EmptyCaptureSecret => Err(Failure::TooLate),
+            Effect::WriteCaptureSecret { .. } | Effect::EmptyCaptureSecret | Effect::RemoveCaptureSecret => Err(Failure::TooLate),
+            Effect::HoldDeletion | Effect::ReleaseDeletion { .. } => Err(Failure::TooLate),
+            Effect::DeleteObject | Effect::OweErasure { .. } => Err(Failure::TooLate),
         };
         self.token_doubted |= matches!(outcome, Err(Failure::Unauthorized));
         self.trace(|| format!("    {}", outcome.as_ref().map_or_else(|failure| format!("{failure:?}"), |_| "answered".into())));
@@ -385,7 +475,7 @@ impl World {
         let wanted = CaptureSecret { run: run.to_owned(), opens: true, mode, value: value.to_owned() };
         if self.secret.as_ref() != Some(&wanted) {
             self.secret = Some(wanted);
-            self.secret_writes += 1;
+            self.other_writes += 1;
         }
         Receipt::CaptureSecretWritten(name)
     }
@@ -404,6 +494,7 @@ fn get_failure(error: VendorError) -> Failure {
     match error {
         VendorError::Unauthorized { .. } | VendorError::Forbidden => Failure::Unauthorized,
         VendorError::WrongRegion => Failure::WrongRegion,
+        VendorError::RunInProgress => Failure::RunInProgress,
         VendorError::Invalid { fields } => Failure::RequestRefused { fields },
         VendorError::NotFound | VendorError::Gone | VendorError::Conflict => Failure::RequestRefused { fields: vec![] },
         VendorError::RateLimited { retry_after } => Failure::RateLimited { after: retry_after },

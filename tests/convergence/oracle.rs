@@ -5,12 +5,13 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use onfido_operator::{
-    api::{Condition, ConditionStatus, ConditionType, IdentityVerificationStatus, Phase, find_condition},
+    api::{Condition, ConditionStatus, ConditionType, DeletionPolicy, IdentityVerificationStatus, Phase, find_condition},
     onfido::model::WorkflowRun,
-    plan::{NoticeKind, Provider, VerificationPlan},
+    plan::{Effect, NoticeKind, Provider, VerificationPlan, redaction},
 };
 
 use super::{
+    endings::{applicants, is_bare},
     operator::Pass,
     schedule::Word,
     world::{BORN, CANARIES, LAST_NAME, NAMES, World, t},
@@ -32,7 +33,7 @@ impl Violation {
     }
 }
 
-fn hold(holds: bool, what: impl FnOnce() -> String) -> Result<(), Violation> {
+pub fn hold(holds: bool, what: impl FnOnce() -> String) -> Result<(), Violation> {
     if holds { Ok(()) } else { Err(Violation(what())) }
 }
 
@@ -43,6 +44,8 @@ pub struct Records {
     /// The deliveries that were stored.
     pub rung: BTreeSet<usize>,
     pub orphans: usize,
+    /// The applicants that the log names as not erased.
+    pub lost: BTreeSet<String>,
     /// Runs that a read has shown to be approved, with the first name that was compared.
     approved: BTreeMap<String, usize>,
     /// Runs that were shown to have ended otherwise than well, or to be worse after they had: a verdict on them never becomes better.
@@ -90,7 +93,7 @@ impl World {
         let id = run.id.as_str().to_owned();
         let truth = self.network.truths.get(&id)?;
         let (approved, ours) = (truth.word == Word::Approved && truth.name == 0, truth.word != Word::AsAnothers);
-        let ended = !matches!(truth.word, Word::AwaitingInput | Word::Processing | Word::Review | Word::Unknown);
+        let ended = truth.word.is_last();
         if approved {
             self.records.approved.insert(id.clone(), truth.name);
         } else if ours && (ended || self.records.approved.contains_key(&id)) {
@@ -104,6 +107,9 @@ impl World {
         let after = &plan.status;
         if let Some(effect) = plan.effect.as_ref().filter(|effect| effect.is_unrepeatable()) {
             hold(!pass.observed.spec.cancelled, || format!("{} though cancelled", effect.name()))?;
+            hold(pass.observed.deleting.is_none(), || format!("{} for an object that is being deleted", effect.name()))?;
+            let held = pass.observed.finalizer || pass.observed.spec.deletion_policy == DeletionPolicy::Retain;
+            hold(held, || format!("{} though nothing holds a deletion", effect.name()))?;
             hold(!pass.observed.spec.suspend, || format!("{} though suspended", effect.name()))?;
             let nonce = after.operation.as_ref().map(|operation| operation.nonce.clone());
             hold(nonce.as_ref() == Some(&pass.observed.nonce), || format!("{} without an intent of its own", effect.name()))?;
@@ -154,6 +160,9 @@ impl World {
         if self.records.searches {
             self.shows_nothing(&after, plan)?;
         }
+        if after.redacted_at.is_some() {
+            self.redacted(pass, before, &after)?;
+        }
         self.kept(before, &after, plan)?;
         self.attempted(before, &after)?;
         self.recorded_run(pass, before, &after, plan)?;
@@ -161,16 +170,19 @@ impl World {
             let nonce = after.operation.as_ref().map(|operation| operation.nonce.clone()).unwrap_or_default();
             hold(self.records.nonces.insert(nonce), || format!("{} under a nonce that was used", effect.name()))?;
         }
-        // As the provider was seen to be when the basis of the attempt was recorded.
-        if let (Some(attempt), Provider::Found { spec, .. }) = (after.attempt, &pass.observed.provider)
-            && before.basis != after.basis
-        {
+        // The basis is recorded with the first intent of an attempt, and anew with each that sends the person's values: as the provider was
+        // seen to be then.
+        let sends = match &plan.effect {
+            Some(Effect::CreateApplicant { .. } | Effect::UpdateApplicant { .. }) => true,
+            Some(Effect::StartRun { .. }) => before.operation.is_none(),
+            _ => false,
+        };
+        let anew = sends || before.basis.is_none() || before.attempt != after.attempt;
+        if let (Some(attempt), Some(_), Provider::Found { spec, .. }, true) = (after.attempt, &after.basis, &pass.observed.provider, anew) {
             let seconds = spec.validity.as_ref().and_then(|validity| i64::try_from(validity.duration.as_std().as_secs()).ok());
             self.records.validity.insert(attempt, seconds);
         }
-        // Who gives a further attempt up gives up what stands, too, once a call in doubt is found out about: until then it is not judged.
-        let given_up = pass.observed.spec.cancelled && is_verified(before) && after.standing_verdict.is_some();
-        if is_verified(&after) && verified(before) != verified(&after) && !given_up {
+        if is_verified(&after) && verified(before) != verified(&after) {
             return self.is_believable(pass, before, &after);
         }
         Ok(())
@@ -180,6 +192,11 @@ impl World {
     /// operator has just read and could not record, this one cannot know.
     fn is_believable(&self, pass: &Pass, before: &IdentityVerificationStatus, after: &IdentityVerificationStatus) -> Result<(), Violation> {
         let Some((_, run)) = run_of_the_verdict(after) else { return Err(Violation::new("verified by nothing")) };
+        if is_bare(after) {
+            // The decision as it was.
+            return hold(is_verified(before), || "verified after its redaction".into());
+        }
+        hold(is_verified(before) || self.network.has(run) || self.records.restored > 0, || "verified by a run that is erased".into())?;
         let compared = self.records.approved.get(run);
         hold(compared.is_some(), || "verified by a run that no read has shown to be approved".into())?;
         if let Some(heard) = pass.read.heard.as_ref().filter(|heard| heard.run == *run) {
@@ -216,10 +233,10 @@ impl World {
         }
         if !was && is {
             let first = after.phase.is_final() && !before.phase.is_final();
-            hold(first || reason(before) == "AttributeChanged", || format!("verified after {}", reason(before)))?;
+            hold(first || (reason(before) == "AttributeChanged" && !is_bare(before)), || format!("verified after {}", reason(before)))?;
         }
-        let gone = |id: &String| !after.former_applicant_ids.contains(id) && after.applicant_id.as_ref() != Some(id);
-        hold(!before.former_applicant_ids.iter().chain(&before.applicant_id).any(gone), || "an applicant is forgotten".into())
+        let gone = |id: &String| !applicants(after).any(|known| known == id) && !self.is_accounted_for(id);
+        hold(!applicants(before).any(gone), || "an applicant is forgotten".into())
     }
 
     /// Attempts follow one another one by one, each once the one before is over.
@@ -270,10 +287,17 @@ impl World {
         let Some(object) = &self.object else { return Ok(()) };
         let status = &object.status;
         hold(status.observed_generation == Some(object.generation), || format!("{when}: the spec is not acknowledged"))?;
+        if self.is_erased() {
+            return Ok(());
+        }
         hold(!status.is_rung(), || format!("{when}: a bell is not answered"))?;
         if self.is_stalled() {
             return Ok(());
         }
+        let held = object.spec.deletion_policy == DeletionPolicy::DeleteApplicant;
+        let left = applicants(status).any(|id| !self.is_accounted_for(id));
+        hold(object.finalizer || !held || !left, || format!("{when}: nothing holds its deletion"))?;
+        hold(held || !object.finalizer, || format!("{when}: its deletion is held for nothing"))?;
         hold(status.operation.is_none(), || format!("{when}: a call is in doubt"))?;
         hold(status.phase.is_final(), || {
             let says: Vec<_> = status.conditions.iter().map(|c| format!("{}={:?}/{}", c.type_, c.status, c.reason)).collect();
@@ -284,7 +308,7 @@ impl World {
         let truth = self.network.truths.get(run).filter(|truth| truth.told.is_some_and(|told| self.records.rung.contains(&told)));
         if let Some(truth) = truth {
             let good = truth.word == Word::Approved && truth.name == 0;
-            hold(good || !is_verified(status) || truth.word == Word::AsAnothers, || {
+            hold(good || !is_verified(status) || truth.word == Word::AsAnothers || is_bare(status), || {
                 format!("{when}: told {:?}, and still verified", truth.word)
             })?;
         }
@@ -296,16 +320,19 @@ impl World {
         self.one_run_per_key()?;
         let Some(object) = &self.object else { return Ok(()) };
         let status = &object.status;
-        hold(status.reconciled == object.asked || self.is_stalled(), || "who asked for a look is not answered".into())?;
+        hold(status.reconciled == object.asked || self.is_stalled() || self.is_erased(), || "who asked for a look is not answered".into())?;
         if self.records.restored == 0 {
-            let known = 1 + status.former_applicant_ids.len() + self.records.orphans;
-            let applicants = self.network.applicants().count();
-            hold(applicants <= known, || format!("{applicants} applicants, of which {known} are known"))?;
+            let known = |id: &&String| self.is_accounted_for(id) || applicants(status).any(|known| known == *id);
+            let unknown = self.network.applicants().filter(|id| !known(id)).count();
+            hold(unknown <= self.records.orphans, || format!("{unknown} applicants of which nobody knows"))?;
         }
         let reason = verified(status).map(|c| c.reason.clone()).unwrap_or_default();
         let Some((attempt, run)) = run_of_the_verdict(status).filter(|_| status.phase != Phase::Cancelled) else {
             return hold(!is_verified(status), || "verified by nothing".into());
         };
+        if is_bare(status) || self.is_erased() {
+            return Ok(()); // the decision as it was: each write was held against that
+        }
         let Some(truth) = self.network.truths.get(run) else { return Err(Violation::new("the run does not exist")) };
         let validity = self.records.validity.get(&attempt).copied().flatten();
         let expired = validity.is_some_and(|validity| self.wall() >= t(truth.at + validity));
@@ -324,7 +351,9 @@ impl World {
         let mut by_tag: BTreeMap<&str, usize> = BTreeMap::new();
         for started in &self.network.started {
             let late = started.committed - started.sent >= patience;
-            *by_tag.entry(&started.tag).or_default() += usize::from(!late);
+            // What is erased nobody finds after a restore.
+            let hidden = self.records.restored > 0 && !self.network.has(&started.run);
+            *by_tag.entry(&started.tag).or_default() += usize::from(!late && !hidden);
         }
         // The ledger is the judge; what is kept beside it must agree.
         let committed = self.network.ledger().iter().filter(|entry| entry.committed).count();
@@ -337,13 +366,15 @@ impl World {
 
     /// From now on nothing is written, and nobody is called.
     pub fn stays(&mut self) -> Result<(), Violation> {
-        if self.is_stalled() {
+        if self.is_stalled() || self.is_erased() {
             return Ok(()); // looks every hour, and says when
         }
         let Some(object) = &self.object else { return Ok(()) };
         let (version, calls, until) = (object.version, self.network.calls, object.status.verified_until.clone());
+        let retention = redaction::due(&object.spec, &object.status);
         for later in [60, 86_400] {
-            if until.as_ref().is_some_and(|until| until.0 <= t(self.now + later + self.skew)) {
+            let ends = until.iter().map(|until| until.0).chain(retention).min();
+            if ends.is_some_and(|end| end <= t(self.now + later + self.skew)) {
                 break;
             }
             self.now += later;

@@ -5,8 +5,8 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use onfido_operator::{
-    api::Phase,
-    plan::{Failure, Looked, Observed, VerificationPlan, verification::plan},
+    api::{ConditionStatus, DeletionPolicy, Phase},
+    plan::{Effect, Failure, Looked, Observed, VerificationPlan, verification::plan},
 };
 
 use super::world::Planner;
@@ -24,6 +24,14 @@ pub const SABOTEURS: &[(&str, Planner)] = &[
     ("goes on when it was given up", does_not_give_up),
     ("shows a value", shows_a_value),
     ("writes when nothing has changed", writes_at_rest),
+    ("lets an object go without erasing anybody", releases_unerased),
+    ("lets an object go though the ledger was not written", forgets_the_ledger),
+    ("waits for a dead vendor for ever", waits_for_ever),
+    ("starts for an object that is being deleted", starts_while_deleting),
+    ("begins before a deletion is held", begins_unheld),
+    ("redacts though a run may go on", redacts_while_open),
+    ("redacts without erasing", redacts_unerased),
+    ("judges anew what is redacted", judges_the_redacted),
 ];
 
 /// As if the operation had been found out about for long enough, and nothing was seen.
@@ -39,14 +47,15 @@ fn repeats_at_once(o: &Observed, now: Timestamp) -> VerificationPlan {
     let mut o = o.clone();
     if matches!(o.facts.started, Some(Err(Failure::Ambiguous))) {
         found_absent(&mut o);
-        (o.facts.started, o.facts.looked) = (None, Some(Ok(Looked { applicant_known: true, runs: vec![] })));
+        let nothing = Ok(Looked { applicant_known: true, runs: vec![] });
+        (o.facts.started, o.facts.looked) = (None, [(o.tag(), nothing)].into());
     }
     plan(&o, now)
 }
 
 fn believes_the_first_look(o: &Observed, now: Timestamp) -> VerificationPlan {
     let mut o = o.clone();
-    if o.facts.looked.is_some() {
+    if !o.facts.looked.is_empty() {
         found_absent(&mut o);
     }
     plan(&o, now)
@@ -140,6 +149,68 @@ fn writes_at_rest(o: &Observed, now: Timestamp) -> VerificationPlan {
     let mut planned = plan(o, now);
     if planned.status.phase.is_final() {
         planned.status.next_check_at = Some(Time(now));
+    }
+    planned
+}
+
+fn releases_unerased(o: &Observed, now: Timestamp) -> VerificationPlan {
+    let mut o = o.clone();
+    if o.deleting.is_some() {
+        o.spec.deletion_policy = DeletionPolicy::Retain;
+    }
+    plan(&o, now)
+}
+
+fn forgets_the_ledger(o: &Observed, now: Timestamp) -> VerificationPlan {
+    let mut planned = plan(o, now);
+    if let Some(Effect::OweErasure { applicants, .. }) = &mut planned.effect {
+        let known = o.facts.owed.is_empty().then_some(Effect::ReleaseDeletion { lost: vec![] });
+        applicants.clear();
+        planned.effect = known.filter(|_| o.deleting.is_some()).or(planned.effect);
+    }
+    planned
+}
+
+fn waits_for_ever(o: &Observed, now: Timestamp) -> VerificationPlan {
+    let mut o = o.clone();
+    o.deleting = o.deleting.map(|_| now);
+    plan(&o, now)
+}
+
+fn starts_while_deleting(o: &Observed, now: Timestamp) -> VerificationPlan {
+    let mut o = o.clone();
+    o.deleting = None;
+    plan(&o, now)
+}
+
+fn begins_unheld(o: &Observed, now: Timestamp) -> VerificationPlan {
+    let mut o = o.clone();
+    o.finalizer |= o.deleting.is_none() && o.spec.deletion_policy == DeletionPolicy::DeleteApplicant;
+    plan(&o, now)
+}
+
+fn redacts_while_open(o: &Observed, now: Timestamp) -> VerificationPlan {
+    let mut o = o.clone();
+    let past: Vec<_> = o.status.attempts.iter().map(|past| past.phase).collect();
+    o.status.attempts.iter_mut().filter(|past| !past.phase.is_final()).for_each(|past| past.phase = Phase::Failed);
+    let mut planned = plan(&o, now);
+    planned.status.attempts.iter_mut().zip(past).for_each(|(attempt, phase)| attempt.phase = phase);
+    planned
+}
+
+fn redacts_unerased(o: &Observed, now: Timestamp) -> VerificationPlan {
+    let mut o = o.clone();
+    if let Some(Effect::EraseApplicant { id, .. }) = plan(&o, now).effect.filter(|_| o.deleting.is_none()) {
+        o.facts.erased = Some((id, Ok(())));
+    }
+    plan(&o, now)
+}
+
+fn judges_the_redacted(o: &Observed, now: Timestamp) -> VerificationPlan {
+    let mut planned = plan(o, now);
+    if o.status.redacted_at.is_some() {
+        let mut verified = planned.status.conditions.iter_mut().find(|condition| condition.type_ == "Verified");
+        verified.iter_mut().filter(|_| o.is_asked()).for_each(|verified| verified.status = ConditionStatus::True);
     }
     planned
 }

@@ -31,6 +31,32 @@ pub struct Scene {
     pub both: bool,
     /// The last outcome's delivery is lost.
     pub lost: bool,
+    /// No feed tells of a run that has ended.
+    pub feedless: bool,
+    /// The deletion policy is to erase.
+    pub erases: bool,
+    /// How many seconds the person is kept, and the object.
+    pub redact_after: Option<i64>,
+    pub delete_after: Option<i64>,
+    /// Deleted in the end, at the latest.
+    pub deleted: bool,
+    /// What is broken from the end of the schedule on, if the object is being deleted.
+    pub broken: Broken,
+}
+
+/// What no deletion may wait for without end.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Broken {
+    #[default]
+    Nothing,
+    /// Nobody answers.
+    Vendor,
+    /// Neither the vendor nor the ledger.
+    VendorAndLedger,
+    /// The provider does not exist.
+    Provider,
+    /// Nothing may be called.
+    Suspended,
 }
 
 /// One thing that happens.
@@ -62,13 +88,17 @@ pub enum Step {
     Say { newest: bool, word: Word },
     /// One of the deliveries so far arrives, perhaps not for the first time.
     Ring(u8),
+    /// The feed speaks of a run, the newest or the one before, in a word that may not be true.
+    Feed { newest: bool, word: Word },
+    /// The time of the daily audit has come.
+    Audit,
     /// Somebody edits something.
     Edit(Edit),
     /// Everything is noted as it is, for a restore.
     Snapshot,
     /// Etcd is put back to the snapshot. The operators are stopped for it, as long as their calls can take effect.
     Restore,
-    /// The object is deleted.
+    /// Somebody deletes the object.
     Delete,
 }
 
@@ -121,6 +151,13 @@ pub enum Word {
     AsAnothers,
 }
 
+impl Word {
+    /// Whether the vendor speaks none after it, as far as it knows.
+    pub fn is_last(self) -> bool {
+        !matches!(self, Self::AwaitingInput | Self::Processing | Self::Review | Self::Unknown)
+    }
+}
+
 /// What somebody edits.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Edit {
@@ -141,6 +178,19 @@ pub enum Edit {
     /// The vendor refuses the provider's token, or takes it.
     Token(bool),
     Validity(Option<i64>),
+    /// Whether its deletion erases.
+    Erases(bool),
+    Retention(Option<i64>, Option<i64>),
+    /// The feed tells of what has ended, or does not.
+    Feed(bool),
+    /// The ledger can be written, or cannot.
+    Ledger(bool),
+}
+
+/// As the rules of the API server have it: nobody is redacted once the object is gone.
+fn retention() -> impl Strategy<Value = (Option<i64>, Option<i64>)> {
+    (option::of(prop::sample::select(vec![60, 600, 90_000])), option::of(prop::sample::select(vec![1200, 100_000, 50 * 86_400])))
+        .prop_map(|(redact, delete)| (redact, delete.filter(|delete| redact.is_none_or(|redact| redact < *delete))))
 }
 
 fn op() -> impl Strategy<Value = Op> {
@@ -204,6 +254,10 @@ fn edit() -> impl Strategy<Value = Edit> {
         1 => any::<bool>().prop_map(Edit::ProviderGone),
         2 => any::<bool>().prop_map(Edit::Token),
         1 => option::of(prop::sample::select(vec![600, 90_000])).prop_map(Edit::Validity),
+        2 => any::<bool>().prop_map(Edit::Erases),
+        2 => retention().prop_map(|(redact, delete)| Edit::Retention(redact, delete)),
+        1 => any::<bool>().prop_map(Edit::Feed),
+        1 => any::<bool>().prop_map(Edit::Ledger),
     ]
 }
 
@@ -222,11 +276,30 @@ fn step() -> impl Strategy<Value = Step> {
         4 => Just(Step::Finish),
         12 => (prop::bool::weighted(0.8), word()).prop_map(|(newest, word)| Step::Say { newest, word }),
         5 => any::<u8>().prop_map(Step::Ring),
+        2 => (prop::bool::weighted(0.8), word()).prop_map(|(newest, word)| Step::Feed { newest, word }),
+        1 => Just(Step::Audit),
         12 => edit().prop_map(Step::Edit),
         2 => Just(Step::Snapshot),
         2 => Just(Step::Restore),
         1 => Just(Step::Delete),
     ]
+}
+
+fn ending() -> impl Strategy<Value = Scene> {
+    let broken = prop::sample::select(vec![Broken::Vendor, Broken::VendorAndLedger, Broken::Provider, Broken::Suspended]);
+    let broken = prop_oneof![2 => Just(Broken::Nothing), 1 => broken];
+    let retention = prop_oneof![2 => Just((None, None)), 1 => retention()];
+    (prop::bool::weighted(0.4), any::<bool>(), retention, prop::bool::weighted(0.4), broken).prop_map(
+        |(feedless, erases, (redact_after, delete_after), deleted, broken)| Scene {
+            feedless,
+            erases,
+            redact_after,
+            delete_after,
+            deleted,
+            broken,
+            ..Scene::default()
+        },
+    )
 }
 
 fn scene() -> impl Strategy<Value = Scene> {
@@ -240,8 +313,9 @@ fn scene() -> impl Strategy<Value = Scene> {
         rare(),
         rare(),
         any::<bool>(),
+        ending(),
     )
-        .prop_map(|(keyed, link, validity, retries_all, cool_down, old, both, lost)| Scene {
+        .prop_map(|(keyed, link, validity, retries_all, cool_down, old, both, lost, ending)| Scene {
             keyed,
             link,
             validity,
@@ -250,11 +324,12 @@ fn scene() -> impl Strategy<Value = Scene> {
             old,
             both,
             lost,
+            ..ending
         })
 }
 
 /// Every schedule there is.
 pub fn schedules() -> impl Strategy<Value = Schedule> {
-    let steps = prop_oneof![3 => vec(step(), 3..16), 1 => vec(step(), 16..32)];
+    let steps = prop_oneof![4 => vec(step(), 3..14), 1 => vec(step(), 14..32)];
     (scene(), steps, last_word()).prop_map(|(scene, steps, end)| Schedule { scene, steps, end })
 }

@@ -1,7 +1,7 @@
 //! The vendor: the simulator's pure one with its ledger, behind a network that loses, delays and breaks; and what it is asked to say.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     time::Duration,
 };
 
@@ -52,7 +52,7 @@ pub struct Started {
     pub committed: i64,
     pub tag: String,
     pub run: String,
-    applicant: String,
+    pub applicant: String,
 }
 
 /// The vendor and the way there.
@@ -64,6 +64,13 @@ pub struct Network {
     pub token_taken: bool,
     /// The first name that each applicant holds.
     held: BTreeMap<String, usize>,
+    /// The applicants that it was asked to erase, or said that it does not have.
+    pub asked: BTreeSet<String>,
+    /// Those that are erased. Whether one was long after it was asked.
+    pub erased: BTreeSet<String>,
+    pub erased_late: bool,
+    /// Nobody answers any more.
+    pub dead: bool,
     pub truths: BTreeMap<String, Truth>,
     pub deliveries: Vec<Delivery>,
     /// In order of creation.
@@ -85,6 +92,10 @@ impl Network {
             gets: VecDeque::new(),
             token_taken: true,
             held: BTreeMap::new(),
+            asked: BTreeSet::new(),
+            erased: BTreeSet::new(),
+            erased_late: false,
+            dead: false,
             truths: BTreeMap::new(),
             deliveries: vec![],
             started: vec![],
@@ -127,6 +138,12 @@ impl Network {
     fn carry_out(&mut self, now: i64, sent: i64, request: &Request) -> Response {
         self.calls += 1;
         let response = self.vendor.call(t(now), request);
+        if let Some(id) = request.path.strip_prefix("/v3.6/applicants/").filter(|_| request.method == "DELETE" && response.status == 204) {
+            self.asked.insert(id.to_owned());
+            self.erased.insert(id.to_owned());
+            self.erased_late |= now > sent;
+            return response;
+        }
         if request.method != "GET" && (200..300).contains(&response.status) {
             let body: serde_json::Value = serde_json::from_slice(&response.body).unwrap_or_default();
             let id = body["id"].as_str().unwrap_or_default().to_owned();
@@ -146,6 +163,9 @@ impl Network {
     /// One call, and what becomes of it. Errors as `onfido/error.rs` has them.
     fn send(&mut self, now: i64, request: Request, post: bool) -> Result<Response, VendorError> {
         self.advance(now);
+        if self.dead {
+            return Err(VendorError::TimedOut);
+        }
         let fate = if post { self.posts.pop_front() } else { self.gets.pop_front() };
         let answer = match fate {
             None => self.carry_out(now, now, &request),
@@ -198,6 +218,24 @@ impl Network {
         self.send(now, request, false).map(drop)
     }
 
+    /// As `delete_applicant` of `onfido/client.rs`: what it refuses is the erasure of one with a run in progress.
+    pub fn erase(&mut self, now: i64, id: &ApplicantId) -> Result<(), VendorError> {
+        let request = self.request("DELETE", format!("/applicants/{}", id.as_str()), vec![]);
+        match self.send(now, request, false) {
+            Err(VendorError::Invalid { .. }) => Err(VendorError::RunInProgress),
+            Err(error @ (VendorError::NotFound | VendorError::Gone)) => {
+                self.asked.insert(id.as_str().to_owned());
+                Err(error)
+            }
+            answer => answer.map(drop),
+        }
+    }
+
+    /// Whether anything of a run is left.
+    pub fn has(&self, run: &str) -> bool {
+        self.started.iter().any(|started| started.run == run && !self.erased.contains(&started.applicant))
+    }
+
     pub fn run(&mut self, now: i64, id: &WorkflowRunId) -> Result<WorkflowRun, VendorError> {
         let request = self.request("GET", format!("/workflow_runs/{}", id.as_str()), vec![]);
         let answer = self.send(now, request, false)?;
@@ -237,7 +275,7 @@ impl Network {
     /// The vendor speaks of a run. The document has the first of the names.
     pub fn say(&mut self, now: i64, run: &str, word: Word) {
         self.advance(now);
-        let Some(started) = self.started.iter().find(|started| started.run == run) else { return };
+        let Some(started) = self.started.iter().find(|started| started.run == run).filter(|_| self.has(run)) else { return };
         let name = self.held.get(&started.applicant).copied().unwrap_or(0);
         // The body of a delivery decides nothing: it is not made.
         let (status, reasons) = (Some(status_of(word).into()), vec![CANARIES[0].into()]);
@@ -260,7 +298,7 @@ impl Network {
     }
 }
 
-fn status_of(word: Word) -> &'static str {
+pub fn status_of(word: Word) -> &'static str {
     match word {
         Word::Approved | Word::NotCompared | Word::AsAnothers => "approved",
         Word::Declined => "declined",

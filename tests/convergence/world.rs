@@ -1,18 +1,21 @@
 //! The world in which a schedule is lived: one verification, two operators, the API server, the vendor, people, and a virtual clock.
 
-use std::{collections::VecDeque, sync::LazyLock};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    sync::LazyLock,
+};
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use onfido_operator::{
-    api::{CaptureMode, ConditionType, Notification, OnfidoProviderSpec, Phase, find_condition},
+    api::{CaptureMode, ConditionType, DeletionPolicy, Notification, OnfidoProviderSpec, Phase, find_condition},
     key::Key,
-    plan::{Notice, NoticeKind, Observed, Timing, VerificationPlan, Wake},
+    plan::{Notice, NoticeKind, Observed, Timing, VerificationPlan, Wake, Wanted},
 };
 use serde_json::json;
 
 use super::{
-    api_server::Object,
+    api_server::{Object, retention},
     operator::Operator,
     oracle::{Records, Violation},
     schedule::{Edit, Patch, Schedule, Step, Word},
@@ -57,15 +60,22 @@ pub struct World {
     /// The first name in the person's Secret.
     pub person: Option<usize>,
     pub secret: Option<CaptureSecret>,
-    pub secret_writes: usize,
+    /// Of the capture Secret, the finalizer, the ledger.
+    pub other_writes: usize,
+    /// The applicants in the erasure ledger, and how many that may exist.
+    pub ledger: BTreeSet<String>,
+    pub ledger_orphans: usize,
+    pub ledger_taken: bool,
+    /// Since when no feed tells anything.
+    pub feed_lost: Option<Timestamp>,
     pub operators: [Operator; 2],
     pub network: Network,
     pub patches: VecDeque<Patch>,
     pub key: Key,
     pub timing: Timing,
     pub records: Records,
-    nonces: usize,
-    schedule: Schedule,
+    moments: usize,
+    pub schedule: Schedule,
     out_of_service: Option<Box<OnfidoProviderSpec>>,
     /// What happened, for a person; only of one that is replayed.
     pub log: Option<Vec<String>>,
@@ -96,20 +106,24 @@ impl World {
             plan,
             now: 0,
             skew: 0,
-            object: Some(Object::new(if scene.old { -600 } else { 0 }, scene.keyed, scene.link)),
+            object: Some(Object::new(&scene)),
             snapshot: None,
             provider: Some(Box::new(provider)),
             token_doubted: false,
             person: Some(0),
             secret: None,
-            secret_writes: 0,
+            other_writes: 0,
+            ledger: BTreeSet::new(),
+            ledger_orphans: 0,
+            ledger_taken: true,
+            feed_lost: scene.feedless.then_some(Timestamp::MIN),
             operators: [Operator::default(), Operator::default()],
             network: Network::new(seed),
             patches: VecDeque::new(),
             key: Key::of("7d4ac2a5-4c3a-4c0e-a3b1-0d4a0e6d9c11", "shop", idempotency_key),
             timing: Timing::default(),
             records: Records::default(),
-            nonces: 0,
+            moments: 0,
             schedule: schedule.clone(),
             out_of_service: None,
             log: None,
@@ -122,8 +136,13 @@ impl World {
     }
 
     pub fn nonce(&mut self) -> String {
-        self.nonces += 1;
-        format!("nonce-{}", self.nonces)
+        format!("nonce-{}", self.moment())
+    }
+
+    /// Later than every one before.
+    pub fn moment(&mut self) -> usize {
+        self.moments += 1;
+        self.moments
     }
 
     pub fn trace(&mut self, line: impl FnOnce() -> String) {
@@ -132,9 +151,9 @@ impl World {
         }
     }
 
-    /// How often anybody of ours wrote to the API server: the status, the capture Secret, the wake-ups.
+    /// How often anybody of ours wrote to the API server: the status, the capture Secret, the wake-ups, the finalizer, the ledger, its deletion.
     pub fn writes(&self) -> usize {
-        self.records.writes + self.secret_writes + self.records.rung.len()
+        self.records.writes + self.other_writes + self.records.rung.len()
     }
 
     /// Lives the schedule, then without faults until nothing is due any more.
@@ -149,6 +168,9 @@ impl World {
             if self.operators[op].pass.is_some() {
                 self.pass(op)?; // it goes on with the one that it was stopped in
             }
+        }
+        if !self.schedule.scene.both {
+            self.operators[1].dies();
         }
         self.converge()
     }
@@ -190,11 +212,20 @@ impl World {
                     self.ring(usize::from(which) % self.network.deliveries.len());
                 }
             }
+            Step::Feed { newest, word } => {
+                let at = self.network.started.len().checked_sub(if newest { 1 } else { 2 });
+                if let Some(run) = at.map(|at| self.network.started[at].run.clone()) {
+                    (0..2).for_each(|op| _ = self.tell(op, &run, word));
+                }
+            }
+            Step::Audit => {
+                let moment = self.moment();
+                self.operators.iter_mut().for_each(|operator| operator.want(Wanted::Audit, None, moment));
+            }
             Step::Edit(edit) => self.edit(edit),
             Step::Snapshot => self.snapshot = self.object.clone(),
             Step::Restore => self.restore(),
-            // Nothing holds it: there is no finalizer. Where one comes, that it goes again is for `at_rest` to hold.
-            Step::Delete => self.object = None,
+            Step::Delete => self.delete(),
         }
         Ok(())
     }
@@ -220,7 +251,7 @@ impl World {
         }
     }
 
-    fn edit(&mut self, edit: Edit) {
+    pub fn edit(&mut self, edit: Edit) {
         match edit {
             Edit::Name(name) => self.person = Some(name),
             Edit::SecretGone => self.person = None,
@@ -238,7 +269,17 @@ impl World {
             }
             Edit::ProviderSuspend(suspend) => self.provider.iter_mut().for_each(|provider| provider.suspend = suspend),
             Edit::Validity(seconds) => self.provider.iter_mut().for_each(|provider| set_validity(provider, seconds)),
-            Edit::Tags | Edit::Submitted | Edit::Attempt | Edit::Cancelled | Edit::Suspend(_) | Edit::FreshToken | Edit::ReconcileNow => {
+            Edit::Feed(told) => self.feed_lost = (!told || self.schedule.scene.feedless).then(|| self.feed_lost.unwrap_or(self.wall())),
+            Edit::Ledger(taken) => self.ledger_taken = taken,
+            Edit::Erases(_)
+            | Edit::Retention(..)
+            | Edit::Tags
+            | Edit::Submitted
+            | Edit::Attempt
+            | Edit::Cancelled
+            | Edit::Suspend(_)
+            | Edit::FreshToken
+            | Edit::ReconcileNow => {
                 if let Some(object) = &mut self.object {
                     edit_object(object, edit);
                 }
@@ -272,6 +313,11 @@ impl World {
         }
         self.person = self.person.or(Some(0));
         self.edit(Edit::Suspend(false));
+        self.edit(Edit::Feed(true));
+        self.edit(Edit::Ledger(true));
+        if self.object.as_ref().is_some_and(|object| object.deleting.is_some()) {
+            self.breaks();
+        }
     }
 
     fn converge(&mut self) -> Result<(), Violation> {
@@ -285,11 +331,13 @@ impl World {
         self.settle()?;
         self.at_rest("in the end")?;
         self.is_the_truth()?;
-        self.stays()
+        self.stays()?;
+        self.passes_away()
     }
 
     /// Passes, each when it is due, until nothing is due. Whoever waits for the person or the vendor gets the last word.
-    fn settle(&mut self) -> Result<(), Violation> {
+    pub fn settle(&mut self) -> Result<(), Violation> {
+        let began = self.now;
         for _ in 0..300 {
             let version = self.object.as_ref().map(|object| object.version);
             let mut wake = Wake::OnChange;
@@ -299,23 +347,36 @@ impl World {
             }
             let Some(object) = &self.object else { return Ok(()) };
             let written = Some(object.version) != version;
-            let status = &object.status;
             let due = match wake {
                 Wake::OnChange if written => continue,
-                Wake::OnChange => return Ok(()),
+                Wake::OnChange => None,
                 Wake::Backoff => {
                     self.now += 20;
                     continue;
                 }
-                Wake::At(due) => due,
+                Wake::At(due) => Some(due),
             };
-            if status.verified_until.as_ref().is_some_and(|until| until.0 == due) && status.phase.is_final() {
+            self.is_awaited(due.filter(|_| !written))?;
+            if object.deleting.is_some() {
+                let due = due.ok_or_else(|| Violation::new("nobody comes back to a deletion"))?;
+                self.until(due);
+                self.network.advance(self.now);
+                self.is_deleted_in_time(began)?;
+                continue;
+            }
+            let is_final = object.status.phase.is_final();
+            if self.feed() || self.ends_a_run() {
+                continue;
+            }
+            // What the sweep comes round for is not waited for here.
+            if self.is_erased() || (is_final && due.is_none_or(|due| self.sweeps(due))) {
                 return Ok(());
             }
             if self.waits_for_the_vendor() {
                 self.last_word();
                 continue;
             }
+            let Some(due) = due else { return Ok(()) };
             if self.is_stalled() && self.network.next_late().is_none() {
                 self.until(due);
                 return Ok(());
@@ -390,6 +451,9 @@ fn edit_object(object: &mut Object, edit: Edit) {
         Edit::Attempt if over && recorded == Some(spec.attempt) => spec.attempt += 1,
         Edit::Cancelled => spec.cancelled = true,
         Edit::Suspend(suspend) => spec.suspend = suspend,
+        Edit::Erases(true) => spec.deletion_policy = DeletionPolicy::DeleteApplicant,
+        Edit::Erases(false) => spec.deletion_policy = DeletionPolicy::Retain,
+        Edit::Retention(redact, delete) => spec.retention = retention(redact, delete),
         Edit::FreshToken if spec.capture.mode == CaptureMode::SDK => spec.capture.token_generation += 1,
         _ => {}
     });

@@ -75,7 +75,6 @@ fn a_verdict_ends_at_its_time_and_nothing_is_polled_before() {
             1100,
             ["", "Approved", ended, "", "Fields", "OnChange", ""],
         ),
-        Row("deleted", with(valid(), |o| o.deleting = Some(t(0))), 1100, ["", "Approved", "=", "", "Fields", "OnChange", ""]),
         Row(
             "an edit whose values cannot be read does not keep it",
             with(valid(), |o| o.generation = 2),
@@ -126,6 +125,45 @@ fn what_is_judged_again_keeps_the_time_it_had() {
     let revoked = with(over(), |o| (ring(o), o.facts.attributes = Some(Ok(person())), o.facts.run = boxed("declined")).2);
     let plan = step(&revoked, 1200);
     assert!(all_says(&plan.status).contains(&"Verified=False/Revoked".into()) && plan.notices.is_empty());
+}
+
+#[test]
+fn a_verdict_ends_in_time_whatever_a_pass_rests_for() {
+    let account = with(valid(), |o| (ring(o), o.facts.attributes = Some(Ok(person())), o.facts.run = Some(Err(Failure::AccountChanged))).2);
+    let deleted = with(valid(), |o| {
+        o.spec.deletion_policy = crate::api::DeletionPolicy::DeleteApplicant;
+        (o.finalizer, o.deleting) = (true, Some(t(700)));
+    });
+    let applicant = crate::onfido::model::ApplicantId::parse(APPLICANT.to_owned()).unwrap();
+    let in_progress = with(valid(), |o| {
+        o.spec.retention = serde_json::from_value(json!({"redactAfter": "1m"})).unwrap();
+        o.facts.erased = Some((applicant, Err(Failure::RunInProgress)));
+    });
+    let redacts = with(account.clone(), |o| o.spec.retention = serde_json::from_value(json!({"redactAfter": "5m"})).unwrap());
+    let ended = "Verified=False/Expired Completed=True/OutcomeReported Ready=True/Started";
+    check(vec![
+        Row("an account that may be put back", account, 200, ["", "Approved", "=", "", "Fields", "+900", ""]),
+        Row("and its redaction comes before", redacts, 200, ["", "Approved", "=", "", "Fields", "+200", ""]),
+        Row(
+            "a run in progress that its redaction waits for",
+            in_progress,
+            200,
+            ["", "Approved", "Redacted=False/RunInProgress", "", "Fields", "+900", ""],
+        ),
+        Row(
+            "a deletion that waits until 1300 s",
+            with(deleted.clone(), |o| o.spec.suspend = true),
+            800,
+            ["", "Approved", "Ready=False/Suspended", "", "Fields", "+300", ""],
+        ),
+        Row("which goes on at once", deleted, 1100, ["", "Approved", ended, "", "Fields", "+0", ""]),
+        Row(
+            "but not one that is not held",
+            with(valid(), |o| o.deleting = Some(t(0))),
+            1100,
+            ["", "Approved", "=", "", "Fields", "OnChange", ""],
+        ),
+    ]);
 }
 
 #[test]
