@@ -202,13 +202,25 @@ fn whatever_happens_the_five_properties_hold() {
     }
 }
 
-/// Where some mistakes show that chance meets with too rarely: a call that is carried out just before its absence would be believed, and a
-/// change of mind that only a delivery tells of.
-fn pointed() -> [Schedule; 2] {
+/// Where some mistakes show that chance meets with too rarely: a call that is carried out just before its absence would be believed, a
+/// change of mind that only a delivery tells of, and a review that goes on though its attempt was followed and is to be redacted.
+fn pointed() -> [Schedule; 3] {
     let say = |word| Step::Say { newest: true, word };
     let late = vec![Step::Some(0, 7), Step::Post(Fate::Late(320)), Step::Pass(0)];
     let told = vec![Step::Pass(0), say(Word::Approved), Step::Ring(0), Step::Pass(0), say(Word::Declined), Step::Ring(1)];
-    [(late, Scene::default()), (told, Scene { feedless: true, ..Scene::default() })].map(|(steps, scene)| Schedule {
+    let followed = vec![
+        Step::Pass(0),
+        say(Word::Review),
+        Step::Ring(0),
+        Step::Pass(0),
+        Step::Edit(Edit::Attempt),
+        Step::Pass(0),
+        say(Word::Approved),
+        Step::Ring(1),
+        Step::Pass(0),
+    ];
+    let redacts = Scene { retries_all: true, redact_after: Some(600), ..Scene::default() };
+    [(late, Scene::default()), (told, Scene { feedless: true, ..Scene::default() }), (followed, redacts)].map(|(steps, scene)| Schedule {
         scene,
         steps,
         end: Word::Approved,

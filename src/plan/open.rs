@@ -5,7 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::{
     api::{ConditionStatus, ConditionType, IdentityVerificationStatus, Phase, Reason, VendorRecord},
-    onfido::model::WorkflowRun,
+    onfido::model::{RunStatus, WorkflowRun},
 };
 
 use super::{
@@ -40,9 +40,12 @@ fn looking(o: &Observed, now: Timestamp) -> VerificationPlan {
     }
 }
 
-/// Whether somebody asks for a look: a delivery, a person, the feed, the audit, the watch of Secrets.
+/// Whether somebody asks for a look: a delivery, a person, the feed, the audit, the watch of Secrets. A run that was found with its last
+/// word is read at once: the feed has no other word for it.
 fn is_wanted(o: &Observed) -> bool {
-    o.status.unanswered().is_some() || o.is_asked() || capture::asked(o) || o.memory.look_wanted.is_some()
+    let last = |word: &String| verdict::phase_of(&RunStatus::from(word.as_str())).is_some_and(Phase::is_final);
+    let unread = o.status.vendor_status.as_ref().is_some_and(last);
+    unread || o.status.unanswered().is_some() || o.is_asked() || capture::asked(o) || o.memory.look_wanted.is_some()
 }
 
 /// The vendor does not have the run any more: no outcome will come. Should it be there again one day, the hourly look sees it. A run that

@@ -212,7 +212,12 @@ impl World {
             self.settle()?;
             hold(self.object.is_none(), || "it is not gone".into())?;
         }
-        Ok(())
+        // What was on its way all the time arrives, and is judged.
+        while let Some(at) = self.network.next_late() {
+            self.now = self.now.max(at);
+            self.network.advance(self.now);
+        }
+        self.one_run_per_key()
     }
 
     /// The person is redacted: only when it is due and over, and nothing of the decision changes.

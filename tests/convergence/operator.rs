@@ -265,12 +265,9 @@ impl World {
 
     /// As `Calls::reserve` of `controller/drive.rs`: while the vendor does not take the token, nobody is called.
     fn is_refused(&self, effect: &Effect) -> bool {
-        let calls = match effect {
-            Effect::LookForRun { .. } | Effect::CreateApplicant { .. } | Effect::UpdateApplicant { .. } | Effect::StartRun { .. } => true,
-            Effect::CreateSdkToken { .. } | Effect::ReadRun { .. } => true,
-            _ => false,
-        };
-        calls && self.provider.is_some() && self.token_doubted && !self.network.token_taken
+        let starts = matches!(effect, Effect::CreateApplicant { .. } | Effect::UpdateApplicant { .. } | Effect::StartRun { .. });
+        let reads = matches!(effect, Effect::LookForRun { .. } | Effect::CreateSdkToken { .. } | Effect::ReadRun { .. });
+        (starts || reads) && self.provider.is_some() && self.token_doubted && !self.network.token_taken
     }
 
     fn ended(&mut self, op: usize, wake: Wake) {

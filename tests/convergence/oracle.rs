@@ -346,7 +346,7 @@ impl World {
     }
 
     /// At most one run per key, but for what arrived after everybody had stopped waiting for it.
-    fn one_run_per_key(&self) -> Result<(), Violation> {
+    pub fn one_run_per_key(&self) -> Result<(), Violation> {
         let patience = if self.records.clock_was_set { PATIENCE_OF_A_SET_CLOCK } else { PATIENCE };
         let mut by_tag: BTreeMap<&str, usize> = BTreeMap::new();
         for started in &self.network.started {

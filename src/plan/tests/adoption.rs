@@ -61,3 +61,18 @@ fn a_run_adopted_without_a_record_of_what_was_sent_never_verifies() {
     let verified = crate::api::find_condition(&outcome.conditions, crate::api::ConditionType::Verified).unwrap();
     assert_eq!((format!("{:?}", verified.status).as_str(), verified.reason.as_str()), ("False", "AttributeChanged"));
 }
+
+#[test]
+fn a_run_that_is_found_after_its_end_is_read_though_the_feed_has_no_other_word_for_it() {
+    let mut o = fresh();
+    o.following = Following::Since(t(-3600));
+    o.facts.attributes = Some(Ok(person()));
+    o.facts.looked = looked(vec![run("approved", json!({}))]);
+    let mut o = next(&o, step(&o, 1000).status);
+    assert_eq!(o.status.phase, crate::api::Phase::Processing, "it is not believed before it is read");
+    let read = |o: &Observed| matches!(step(o, 1000).effect, Some(Effect::ReadRun { .. }));
+    assert!(read(&o));
+    o.facts.run = Some(Err(Failure::Unreachable));
+    let o = next(&o, step(&o, 1000).status);
+    assert!(read(&o), "nor forgotten where it could not be");
+}
