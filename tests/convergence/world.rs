@@ -293,7 +293,7 @@ impl World {
         let hidden = self.network.truths.values().any(|truth| truth.word == Word::AsAnothers);
         let Some(object) = self.snapshot.clone().filter(|_| !hidden) else { return };
         self.operators = [Operator::default(), Operator::default()];
-        self.now += 120;
+        self.now += 120 - self.skew.min(0); // by the operators' clocks
         self.network.advance(self.now);
         self.records.restored += 1;
         self.object = Some(Object { version: 1_000_000 + object.version, ..object });
