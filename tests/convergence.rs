@@ -14,6 +14,10 @@ mod endings;
 mod operator;
 #[path = "convergence/oracle.rs"]
 mod oracle;
+#[path = "convergence/peace.rs"]
+mod peace;
+#[path = "convergence/perform.rs"]
+mod perform;
 #[path = "convergence/saboteurs.rs"]
 mod saboteurs;
 #[path = "convergence/schedule.rs"]

@@ -1,5 +1,4 @@
-//! An operator: the loop of `controller/drive.rs` taken apart into single steps, what it remembers (`controller/memory.rs`), and what
-//! each effect does (`controller/perform.rs`). A pass can be stopped before any step, and the process can die there.
+//! An operator: the loop of `controller/drive.rs` taken apart into single steps, what it remembers (`controller/memory.rs`). A pass can be stopped before any step, and the process can die there.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -9,23 +8,16 @@ use std::{
 
 use jiff::Timestamp;
 use onfido_operator::{
-    api::{CaptureMode, Environment, IdentityVerificationStatus, SecretUse},
-    onfido::{
-        error::{self, VendorError},
-        model::{Applicant, EndedRun, WorkflowRun},
-        secret::{Personal, SdkToken},
-    },
-    plan::{
-        Attributes, Effect, Facts, Failure, Following, FreshToken, Given, Holds, Looked, Memory, Observed, Provider, Receipt,
-        VerificationPlan, Wake, Wanted, feed::is_news,
-    },
+    api::{Environment, IdentityVerificationStatus},
+    onfido::model::EndedRun,
+    plan::{Effect, Facts, Failure, Following, Memory, Observed, Provider, Receipt, VerificationPlan, Wake, Wanted, feed::is_news},
 };
 
 use super::{
     api_server::{Object, Persisted},
     oracle::{Heard, Violation},
     schedule::Patch,
-    world::{BORN, CaptureSecret, LAST_NAME, NAMES, World, t},
+    world::World,
 };
 
 /// As `controller/drive.rs` has it.
@@ -62,7 +54,7 @@ pub struct Pass {
     stage: Stage,
     turns: usize,
     /// When the turn began: by the clock that nobody sets, and by the other.
-    began: (i64, i64),
+    pub began: (i64, i64),
     pub read: Read,
 }
 
@@ -323,184 +315,5 @@ impl World {
         self.trace(|| format!("  operator {op}: {}", effect.name()));
         pass.stage = Stage::Act(Box::new(effect));
         Ok(None)
-    }
-
-    /// Does it; none if the API server refuses.
-    fn perform(&mut self, pass: &mut Pass, effect: &Effect) -> Result<Option<Result<Receipt, Failure>>, Violation> {
-        Ok(match effect {
-            Effect::HoldDeletion => self.hold_deletion(pass).map(Ok),
-            Effect::ReleaseDeletion { lost } => self.release_deletion(pass, lost)?.map(Ok),
-            Effect::DeleteObject => self.delete_object(pass)?.map(Ok),
-            Effect::OweErasure { applicants, orphan, .. } => Some(self.owe(applicants, orphan.is_some())),
-            effect => Some(self.call(pass, effect)),
-        })
-    }
-
-    fn call(&mut self, pass: &mut Pass, effect: &Effect) -> Result<Receipt, Failure> {
-        let now = self.now;
-        match effect {
-            Effect::ReadAttributes { .. } => {
-                pass.read.name = Some(self.person);
-                return Ok(Receipt::Attributes(self.attributes()));
-            }
-            Effect::ReadCustomData => return Ok(Receipt::CustomData(Default::default())),
-            Effect::RemoveCaptureSecret => {
-                self.other_writes += usize::from(self.secret.take().is_some());
-                pass.read.removed = true;
-                return Ok(Receipt::CaptureSecretRemoved);
-            }
-            Effect::EmptyCaptureSecret => {
-                if let Some(secret) = self.secret.as_mut().filter(|secret| secret.opens) {
-                    secret.opens = false;
-                    self.other_writes += 1;
-                }
-                return Ok(Receipt::CaptureSecretEmptied);
-            }
-            Effect::WriteCaptureSecret { run, holds, restore: _, keep } => {
-                return Ok(self.write_secret(run.as_str(), holds, *keep));
-            }
-            _ => {}
-        }
-        if self.provider.is_none() {
-            return Err(Failure::ProviderNotFound { namespace: "shop".into(), name: "onfido".into() });
-        }
-        let is_late = self.now - pass.began.0 >= 30 || (self.now + self.skew - pass.began.1) >= 30;
-        let network = &mut self.network;
-        let outcome = match effect {
-            effect if effect.is_unrepeatable() && is_late => Err(Failure::TooLate),
-            Effect::CreateApplicant { applicant, .. } => {
-                let answer = network.write::<Applicant>(now, "POST", "/applicants".into(), applicant);
-                answer.map(Receipt::ApplicantCreated).map_err(post_failure)
-            }
-            Effect::UpdateApplicant { id, applicant, .. } => {
-                let answer = network.write::<Applicant>(now, "PUT", format!("/applicants/{}", id.as_str()), applicant);
-                match answer {
-                    Ok(_) => Ok(Receipt::ApplicantUpdated(true)),
-                    Err(VendorError::NotFound | VendorError::Gone | VendorError::Invalid { .. }) => Ok(Receipt::ApplicantUpdated(false)),
-                    Err(error) => Err(post_failure(error)),
-                }
-            }
-            Effect::StartRun { run, .. } => {
-                let answer = network.write::<WorkflowRun>(now, "POST", "/workflow_runs".into(), run);
-                answer.map(|run| Receipt::RunStarted(Box::new(run))).map_err(post_failure)
-            }
-            Effect::CreateSdkToken { token } => {
-                let asked_at = t(now + self.skew);
-                match network.sdk_token(now, token) {
-                    Ok(token) => Ok(Receipt::SdkTokenCreated(FreshToken { token: SdkToken::new(token), asked_at })),
-                    Err(VendorError::NotFound | VendorError::Gone) => Err(Failure::AccountChanged),
-                    Err(error) => Err(get_failure(error)),
-                }
-            }
-            Effect::ReadRun { run, applicant } => match network.run(now, run) {
-                Ok(run) => {
-                    pass.read.heard = self.heard(&run);
-                    Ok(Receipt::RunRead(Box::new(run)))
-                }
-                Err(VendorError::Gone) => Err(Failure::RunPurged),
-                Err(VendorError::NotFound) => match applicant.as_ref().map(|id| network.applicant(now, id)) {
-                    None => Err(Failure::UnexpectedAnswer { what: "it does not know the run" }),
-                    Some(Ok(()) | Err(VendorError::Gone)) => Err(Failure::RunPurged),
-                    Some(Err(VendorError::NotFound)) => Err(Failure::AccountChanged),
-                    Some(Err(error)) => Err(get_failure(error)),
-                },
-                Err(error) => Err(get_failure(error)),
-            },
-            Effect::LookForRun { applicant, tag, of_any } => {
-                let known = match applicant.as_ref().map(|id| network.applicant(now, id)) {
-                    None | Some(Ok(())) => Ok(true),
-                    Some(Err(VendorError::NotFound | VendorError::Gone)) => Ok(false),
-                    Some(Err(error)) => Err(get_failure(error)),
-                };
-                known.and_then(|known| {
-                    if !known {
-                        return Ok(Receipt::Looked(Looked { applicant_known: false, runs: vec![] }));
-                    }
-                    let runs = network.find(now, applicant.as_ref().filter(|_| !of_any), tag).map_err(get_failure)?;
-                    pass.read.looked = Some(runs.iter().map(|run| run.id.as_str().to_owned()).collect());
-                    let ended = |run: &WorkflowRun| network.truths.get(run.id.as_str()).is_some_and(|truth| truth.word.is_last());
-                    pass.read.ended.insert(tag.clone(), runs.iter().all(ended));
-                    Ok(Receipt::Looked(Looked { applicant_known: true, runs }))
-                })
-            }
-            Effect::EraseApplicant { id, .. } => match network.erase(now, id) {
-                Ok(()) | Err(VendorError::NotFound | VendorError::Gone) => Ok(Receipt::ApplicantErased(id.clone())),
-                Err(error) => Err(get_failure(error)),
-            },
-            // These call nobody, and are done above.
-            Effect::ReadAttributes { .. } | Effect::ReadCustomData => Err(Failure::TooLate),
-            Effect::WriteCaptureSecret { .. } | Effect::EmptyCaptureSecret | Effect::RemoveCaptureSecret => Err(Failure::TooLate),
-            Effect::HoldDeletion | Effect::ReleaseDeletion { .. } => Err(Failure::TooLate),
-            Effect::DeleteObject | Effect::OweErasure { .. } => Err(Failure::TooLate),
-        };
-        self.token_doubted |= matches!(outcome, Err(Failure::Unauthorized));
-        self.trace(|| format!("    {}", outcome.as_ref().map_or_else(|failure| format!("{failure:?}"), |_| "answered".into())));
-        outcome
-    }
-
-    /// As `controller/attributes.rs`; the digest is a stand-in that tells nothing.
-    fn attributes(&self) -> Attributes {
-        let given = |name: &str, value: &str, digest: String| Given { name: name.into(), value: Personal::new(value), digest };
-        match self.person {
-            Some(name) => Attributes {
-                key_id: "key".into(),
-                given: vec![
-                    given("birthdate", BORN, "d-born".into()),
-                    given("family_name", LAST_NAME, "d-last".into()),
-                    given("given_name", NAMES[name], format!("d-{name}")),
-                ],
-                unreadable: vec![],
-            },
-            None => {
-                let missing =
-                    Failure::SecretNotFound { namespace: "shop".into(), name: "person".into(), key: None, for_use: SecretUse::Attributes };
-                Attributes { key_id: "key".into(), given: vec![], unreadable: vec![missing] }
-            }
-        }
-    }
-
-    /// As `controller/capture.rs`.
-    fn write_secret(&mut self, run: &str, holds: &Holds, keep: bool) -> Receipt {
-        let name = String::from("user-1-capture");
-        if keep && self.secret.as_ref().is_some_and(|secret| secret.run == run && secret.opens && secret.mode == CaptureMode::SDK) {
-            return Receipt::CaptureSecretKept(name);
-        }
-        let (mode, value) = match holds {
-            Holds::SdkToken(token) => (CaptureMode::SDK, token.expose()),
-            Holds::Link(url) => (CaptureMode::Link, url.expose()),
-        };
-        let wanted = CaptureSecret { run: run.to_owned(), opens: true, mode, value: value.to_owned() };
-        if self.secret.as_ref() != Some(&wanted) {
-            self.secret = Some(wanted);
-            self.other_writes += 1;
-        }
-        Receipt::CaptureSecretWritten(name)
-    }
-}
-
-/// As `controller/perform.rs`.
-fn post_failure(error: VendorError) -> Failure {
-    match error.effect() {
-        error::Effect::Ambiguous => Failure::Ambiguous,
-        error::Effect::None => get_failure(error),
-    }
-}
-
-/// As `controller/perform.rs`.
-fn get_failure(error: VendorError) -> Failure {
-    match error {
-        VendorError::Unauthorized { .. } | VendorError::Forbidden => Failure::Unauthorized,
-        VendorError::WrongRegion => Failure::WrongRegion,
-        VendorError::RunInProgress => Failure::RunInProgress,
-        VendorError::Invalid { fields } => Failure::RequestRefused { fields },
-        VendorError::NotFound | VendorError::Gone | VendorError::Conflict => Failure::RequestRefused { fields: vec![] },
-        VendorError::RateLimited { retry_after } => Failure::RateLimited { after: retry_after },
-        VendorError::Throttled { wait } => Failure::RateLimited { after: Some(wait) },
-        VendorError::Unreadable => Failure::UnexpectedAnswer { what: "it cannot be read" },
-        VendorError::Server { .. }
-        | VendorError::Unexpected { .. }
-        | VendorError::NotSent
-        | VendorError::TimedOut
-        | VendorError::Broken => Failure::Unreachable,
     }
 }
