@@ -191,7 +191,8 @@ impl World {
 
     /// What is left of a life once it is told: the person is redacted, the object deleted.
     pub fn passes_away(&mut self) -> Result<(), Violation> {
-        for _ in 0..2 {
+        // An attempt that has waited for its time may begin in between.
+        for _ in 0..4 {
             let due = self.object.as_ref().and_then(|object| redaction::due(&object.spec, &object.status));
             let Some(due) = due.filter(|_| !self.is_stalled()) else { break };
             self.until(due);
