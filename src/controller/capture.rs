@@ -43,7 +43,7 @@ pub(super) async fn write(
     restore: bool,
     keep: bool,
 ) -> Result<Result<Receipt, Failure>, Trouble> {
-    let api: Api<Secret> = Api::namespaced(ctx.client.clone(), object.metadata.namespace.as_deref().unwrap_or_default());
+    let api = secrets(ctx, object);
     let wanted = secret(object, run, holds);
     let name = name(object);
     if !restore {
@@ -85,13 +85,12 @@ pub(super) async fn write(
 
 /// Makes sure that the Secret, if it is there and ours, hands nothing out any more. The run it names stays.
 pub(super) async fn empty(ctx: &Ctx, object: &IdentityVerification) -> Result<Result<(), Failure>, Trouble> {
-    let api: Api<Secret> = Api::namespaced(ctx.client.clone(), object.metadata.namespace.as_deref().unwrap_or_default());
-    let name = name(object);
-    let found = match api.get_opt(&name).await {
-        Ok(found) => found,
-        Err(error) => return refused(name, error).map(|refused| refused.map(drop)),
+    let (api, name) = (secrets(ctx, object), name(object));
+    let found = match ours(&api, object).await? {
+        Ok(Some(found)) => found,
+        Ok(None) => return Ok(Ok(())),
+        Err(failure) => return Ok(Err(failure)),
     };
-    let Some(found) = found.filter(|found| is_ours(object, found)) else { return Ok(Ok(())) };
     if !found.data.iter().flatten().any(|(key, _)| HANDED_OUT.contains(&key.as_str())) {
         return Ok(Ok(()));
     }
@@ -111,13 +110,12 @@ pub(super) async fn empty(ctx: &Ctx, object: &IdentityVerification) -> Result<Re
 
 /// Makes sure that the Secret is not there, if it is ours.
 pub(super) async fn remove(ctx: &Ctx, object: &IdentityVerification) -> Result<Result<(), Failure>, Trouble> {
-    let api: Api<Secret> = Api::namespaced(ctx.client.clone(), object.metadata.namespace.as_deref().unwrap_or_default());
-    let name = name(object);
-    let found = match api.get_opt(&name).await {
-        Ok(found) => found,
-        Err(error) => return refused(name, error).map(|refused| refused.map(drop)),
+    let (api, name) = (secrets(ctx, object), name(object));
+    let found = match ours(&api, object).await? {
+        Ok(Some(found)) => found,
+        Ok(None) => return Ok(Ok(())),
+        Err(failure) => return Ok(Err(failure)),
     };
-    let Some(found) = found.filter(|found| is_ours(object, found)) else { return Ok(Ok(())) };
     let preconditions = Preconditions { uid: found.metadata.uid, resource_version: found.metadata.resource_version };
     match api.delete(&name, &DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() }).await {
         Ok(_) => Ok(Ok(())),
@@ -131,6 +129,19 @@ fn wrote(ctx: &Ctx, object: &IdentityVerification, written: Secret, name: String
     let uid = object.metadata.uid.as_deref().unwrap_or_default();
     ctx.memories.verification(uid, |memory| memory.wrote_capture(written.metadata.resource_version));
     Receipt::CaptureSecretWritten(name)
+}
+
+/// The Secrets beside the object.
+fn secrets(ctx: &Ctx, object: &IdentityVerification) -> Api<Secret> {
+    Api::namespaced(ctx.client.clone(), object.metadata.namespace.as_deref().unwrap_or_default())
+}
+
+/// The Secret as it is, if it is there and owned by this object.
+async fn ours(api: &Api<Secret>, object: &IdentityVerification) -> Result<Result<Option<Secret>, Failure>, Trouble> {
+    match api.get_opt(&name(object)).await {
+        Ok(found) => Ok(Ok(found.filter(|found| is_ours(object, found)))),
+        Err(error) => refused(name(object), error).map(|refused| refused.map(|_| None)),
+    }
 }
 
 /// Whether the Secret is owned by this object.
