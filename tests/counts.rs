@@ -245,7 +245,11 @@ async fn a_life_costs_what_is_promised_and_rest_costs_nothing() {
         assert!(!cost.asked.keys().any(|asked| asked.contains("events")), "{}: {:?}", cost.what, cost.asked);
         // The key of the digests, before it is made, and the erasure ledger, where nothing was ever owed.
         let usual = ["get secrets (the operator's own) -> 404", "get configmaps (the operator's own) -> 404"];
-        let refused = cost.asked.keys().filter(|asked| asked.contains("->") && !usual.contains(&asked.as_str()));
+        // With a clock so fast a pass can begin before the watch has brought the write of the one before it: its fence stops it.
+        let fence = "patch identityverifications/status -> 422";
+        let fenced = |asked: &str, times: usize| cost.what == slow.what && asked == fence && times <= slow.lives;
+        let refused = cost.asked.iter().filter(|(asked, _)| asked.contains("->") && !usual.contains(&asked.as_str()));
+        let refused = refused.filter(|(asked, times)| !fenced(asked, **times));
         assert_eq!(refused.count(), 0, "{}: {:?}", cost.what, cost.asked);
     }
 }
