@@ -87,7 +87,7 @@ pub(super) async fn read(ctx: &Ctx, provider: &OnfidoProvider, vendor: &Vendor, 
 async fn call(ctx: &Ctx, provider: &OnfidoProvider, vendor: &Vendor, page: u32) -> Result<EndedRuns, Failure> {
     let permit = vendor.client.try_acquire(Class::Poll, &turn(provider)).map_err(perform::refused)?;
     let answer = vendor.client.list_ended_runs(permit, page).await;
-    perform::counted(ctx, VendorOperation::ListEndedRuns, answer).map_err(perform::get_failure)
+    perform::counted(ctx, VendorOperation::ListEndedRuns, answer).map_err(Failure::of_answer)
 }
 
 /// Lets each verification be looked at that a page is news to.

@@ -12,7 +12,7 @@ use crate::{
     api::{IdentityVerification, OnfidoProvider},
     metrics::{VendorOperation as Operation, VendorOutcome},
     onfido::{
-        error::{self, VendorError},
+        error::VendorError,
         limiter::{Class, Permit, Refused, Turn},
         model::{ApplicantId, WorkflowRunId},
     },
@@ -139,19 +139,19 @@ async fn call(ctx: &Ctx, vendor: &Vendor, effect: &Effect, turn: &Turn<'_>, perm
         effect if effect.is_unrepeatable() && began.is_over(ctx.timing().deadline) => Err(Failure::TooLate),
         Effect::CreateApplicant { applicant, .. } => {
             let answer = vendor.client.create_applicant(permit()?, applicant).await;
-            counted(ctx, Operation::CreateApplicant, answer).map(Receipt::ApplicantCreated).map_err(post_failure)
+            counted(ctx, Operation::CreateApplicant, answer).map(Receipt::ApplicantCreated).map_err(Failure::of_call)
         }
         Effect::UpdateApplicant { id, applicant, .. } => {
             let answer = vendor.client.update_applicant(permit()?, id, applicant).await;
             match counted(ctx, Operation::UpdateApplicant, answer) {
                 Ok(_) => Ok(Receipt::ApplicantUpdated(true)),
                 Err(VendorError::NotFound | VendorError::Gone | VendorError::Invalid { .. }) => Ok(Receipt::ApplicantUpdated(false)),
-                Err(error) => Err(post_failure(error)),
+                Err(error) => Err(Failure::of_call(error)),
             }
         }
         Effect::StartRun { run, .. } => {
             let answer = vendor.client.create_workflow_run(permit()?, run).await;
-            counted(ctx, Operation::StartRun, answer).map(|run| Receipt::RunStarted(Box::new(run))).map_err(post_failure)
+            counted(ctx, Operation::StartRun, answer).map(|run| Receipt::RunStarted(Box::new(run))).map_err(Failure::of_call)
         }
         Effect::CreateSdkToken { token } => {
             let asked_at = Timestamp::now();
@@ -159,7 +159,7 @@ async fn call(ctx: &Ctx, vendor: &Vendor, effect: &Effect, turn: &Turn<'_>, perm
             match counted(ctx, Operation::CreateSdkToken, answer) {
                 Ok(token) => Ok(Receipt::SdkTokenCreated(FreshToken { token, asked_at })),
                 Err(VendorError::NotFound | VendorError::Gone) => Err(Failure::AccountChanged), // it does not know the applicant
-                Err(error) => Err(get_failure(error)),
+                Err(error) => Err(Failure::of_answer(error)),
             }
         }
         Effect::ReadRun { run, applicant } => read_run(ctx, vendor, turn, run, applicant.as_ref(), permit()?).await,
@@ -198,7 +198,7 @@ pub(super) async fn erase(ctx: &Ctx, vendor: &Vendor, turn: &Turn<'_>, id: &Appl
             tracing::info!(applicant = id.as_str(), "the vendor has scheduled the applicant's erasure, or does not have it any more");
             Ok(())
         }
-        Err(error) => Err(get_failure(error)),
+        Err(error) => Err(Failure::of_answer(error)),
     }
 }
 
@@ -218,7 +218,7 @@ async fn read_run(
     match error {
         VendorError::Gone => return Err(Failure::RunPurged),
         VendorError::NotFound => {}
-        error => return Err(get_failure(error)),
+        error => return Err(Failure::of_answer(error)),
     }
     // Purged, another account's, or reads that lag behind writes?
     let (Some(applicant), Ok(permit)) = (applicant, vendor.client.try_acquire(Class::Poll, turn)) else {
@@ -228,7 +228,7 @@ async fn read_run(
     match counted(ctx, Operation::GetApplicant, answer) {
         Ok(_) | Err(VendorError::Gone) => Err(Failure::RunPurged),
         Err(VendorError::NotFound) => Err(Failure::AccountChanged),
-        Err(error) => Err(get_failure(error)),
+        Err(error) => Err(Failure::of_answer(error)),
     }
 }
 
@@ -247,7 +247,7 @@ async fn look(
         return Ok(Receipt::Looked(Looked { applicant_known: false, runs: vec![] }));
     }
     let answer = vendor.client.find_workflow_runs(permit()?, Class::Start, turn, applicant.filter(|_| !of_any), tag).await;
-    let search = counted(ctx, Operation::ListRuns, answer).map_err(get_failure)?;
+    let search = counted(ctx, Operation::ListRuns, answer).map_err(Failure::of_answer)?;
     if !search.complete {
         return Err(Failure::UnexpectedAnswer { what: "its list of runs has no end" });
     }
@@ -268,7 +268,7 @@ async fn knows(ctx: &Ctx, vendor: &Vendor, applicant: &ApplicantId, permit: Perm
     match counted(ctx, Operation::GetApplicant, answer) {
         Ok(_) => Ok(true),
         Err(VendorError::NotFound | VendorError::Gone) => Ok(false),
-        Err(error) => Err(get_failure(error)),
+        Err(error) => Err(Failure::of_answer(error)),
     }
 }
 
@@ -294,31 +294,5 @@ pub(super) async fn persistently<T, F: Future<Output = Result<T, Trouble>>>(
             }
             outcome => return outcome,
         }
-    }
-}
-
-/// An unrepeatable call: either it certainly had no effect, or nobody knows.
-fn post_failure(error: VendorError) -> Failure {
-    match error.effect() {
-        error::Effect::Ambiguous => Failure::Ambiguous,
-        error::Effect::None => get_failure(error),
-    }
-}
-
-pub(super) fn get_failure(error: VendorError) -> Failure {
-    match error {
-        VendorError::Unauthorized { .. } | VendorError::Forbidden => Failure::Unauthorized,
-        VendorError::WrongRegion => Failure::WrongRegion,
-        VendorError::RunInProgress => Failure::RunInProgress,
-        VendorError::Invalid { fields } => Failure::RequestRefused { fields },
-        VendorError::NotFound | VendorError::Gone | VendorError::Conflict => Failure::RequestRefused { fields: vec![] },
-        VendorError::RateLimited { retry_after } => Failure::RateLimited { after: retry_after },
-        VendorError::Throttled { wait } => Failure::RateLimited { after: Some(wait) },
-        VendorError::Unreadable => Failure::UnexpectedAnswer { what: "it cannot be read" },
-        VendorError::Server { .. }
-        | VendorError::Unexpected { .. }
-        | VendorError::NotSent
-        | VendorError::TimedOut
-        | VendorError::Broken => Failure::Unreachable,
     }
 }

@@ -3,6 +3,7 @@
 //! One pass is `plan(&Observed, now)`: the status to record, then at most one [`Effect`] to perform, and when to look again. Its
 //! receipt or failure becomes part of `Observed`, and `plan` is asked again. Time, chance and nonces are arguments.
 
+mod answer;
 mod applicant;
 mod attempt;
 mod cancel;

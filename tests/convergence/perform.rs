@@ -3,7 +3,7 @@
 use onfido_operator::{
     api::{CaptureMode, SecretUse},
     onfido::{
-        error::{self, VendorError},
+        error::VendorError,
         model::{Applicant, WorkflowRun},
         secret::{Personal, SdkToken},
     },
@@ -62,26 +62,26 @@ impl World {
             effect if effect.is_unrepeatable() && is_late => Err(Failure::TooLate),
             Effect::CreateApplicant { applicant, .. } => {
                 let answer = network.write::<Applicant>(now, "POST", "/applicants".into(), applicant);
-                answer.map(Receipt::ApplicantCreated).map_err(post_failure)
+                answer.map(Receipt::ApplicantCreated).map_err(Failure::of_call)
             }
             Effect::UpdateApplicant { id, applicant, .. } => {
                 let answer = network.write::<Applicant>(now, "PUT", format!("/applicants/{}", id.as_str()), applicant);
                 match answer {
                     Ok(_) => Ok(Receipt::ApplicantUpdated(true)),
                     Err(VendorError::NotFound | VendorError::Gone | VendorError::Invalid { .. }) => Ok(Receipt::ApplicantUpdated(false)),
-                    Err(error) => Err(post_failure(error)),
+                    Err(error) => Err(Failure::of_call(error)),
                 }
             }
             Effect::StartRun { run, .. } => {
                 let answer = network.write::<WorkflowRun>(now, "POST", "/workflow_runs".into(), run);
-                answer.map(|run| Receipt::RunStarted(Box::new(run))).map_err(post_failure)
+                answer.map(|run| Receipt::RunStarted(Box::new(run))).map_err(Failure::of_call)
             }
             Effect::CreateSdkToken { token } => {
                 let asked_at = t(now + self.skew);
                 match network.sdk_token(now, token) {
                     Ok(token) => Ok(Receipt::SdkTokenCreated(FreshToken { token: SdkToken::new(token), asked_at })),
                     Err(VendorError::NotFound | VendorError::Gone) => Err(Failure::AccountChanged),
-                    Err(error) => Err(get_failure(error)),
+                    Err(error) => Err(Failure::of_answer(error)),
                 }
             }
             Effect::ReadRun { run, applicant } => match network.run(now, run) {
@@ -94,21 +94,21 @@ impl World {
                     None => Err(Failure::UnexpectedAnswer { what: "it does not know the run" }),
                     Some(Ok(()) | Err(VendorError::Gone)) => Err(Failure::RunPurged),
                     Some(Err(VendorError::NotFound)) => Err(Failure::AccountChanged),
-                    Some(Err(error)) => Err(get_failure(error)),
+                    Some(Err(error)) => Err(Failure::of_answer(error)),
                 },
-                Err(error) => Err(get_failure(error)),
+                Err(error) => Err(Failure::of_answer(error)),
             },
             Effect::LookForRun { applicant, tag, of_any } => {
                 let known = match applicant.as_ref().map(|id| network.applicant(now, id)) {
                     None | Some(Ok(())) => Ok(true),
                     Some(Err(VendorError::NotFound | VendorError::Gone)) => Ok(false),
-                    Some(Err(error)) => Err(get_failure(error)),
+                    Some(Err(error)) => Err(Failure::of_answer(error)),
                 };
                 known.and_then(|known| {
                     if !known {
                         return Ok(Receipt::Looked(Looked { applicant_known: false, runs: vec![] }));
                     }
-                    let runs = network.find(now, applicant.as_ref().filter(|_| !of_any), tag).map_err(get_failure)?;
+                    let runs = network.find(now, applicant.as_ref().filter(|_| !of_any), tag).map_err(Failure::of_answer)?;
                     pass.read.looked = Some(runs.iter().map(|run| run.id.as_str().to_owned()).collect());
                     let ended = |run: &WorkflowRun| network.truths.get(run.id.as_str()).is_some_and(|truth| truth.word.is_last());
                     pass.read.ended.insert(tag.clone(), runs.iter().all(ended));
@@ -117,7 +117,7 @@ impl World {
             }
             Effect::EraseApplicant { id, .. } => match network.erase(now, id) {
                 Ok(()) | Err(VendorError::NotFound | VendorError::Gone) => Ok(Receipt::ApplicantErased(id.clone())),
-                Err(error) => Err(get_failure(error)),
+                Err(error) => Err(Failure::of_answer(error)),
             },
             // These call nobody, and are done above.
             Effect::ReadAttributes { .. } | Effect::ReadCustomData => Err(Failure::TooLate),
@@ -167,32 +167,5 @@ impl World {
             self.other_writes += 1;
         }
         Receipt::CaptureSecretWritten(name)
-    }
-}
-
-/// As `controller/perform.rs`.
-fn post_failure(error: VendorError) -> Failure {
-    match error.effect() {
-        error::Effect::Ambiguous => Failure::Ambiguous,
-        error::Effect::None => get_failure(error),
-    }
-}
-
-/// As `controller/perform.rs`.
-fn get_failure(error: VendorError) -> Failure {
-    match error {
-        VendorError::Unauthorized { .. } | VendorError::Forbidden => Failure::Unauthorized,
-        VendorError::WrongRegion => Failure::WrongRegion,
-        VendorError::RunInProgress => Failure::RunInProgress,
-        VendorError::Invalid { fields } => Failure::RequestRefused { fields },
-        VendorError::NotFound | VendorError::Gone | VendorError::Conflict => Failure::RequestRefused { fields: vec![] },
-        VendorError::RateLimited { retry_after } => Failure::RateLimited { after: retry_after },
-        VendorError::Throttled { wait } => Failure::RateLimited { after: Some(wait) },
-        VendorError::Unreadable => Failure::UnexpectedAnswer { what: "it cannot be read" },
-        VendorError::Server { .. }
-        | VendorError::Unexpected { .. }
-        | VendorError::NotSent
-        | VendorError::TimedOut
-        | VendorError::Broken => Failure::Unreachable,
     }
 }
